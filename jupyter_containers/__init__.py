@@ -53,7 +53,7 @@ def __getattr__(name: str) -> object:
 
 
 def _engine_of_this_user() -> object:
-    """Return the class of engines: for everybody but root it works in a process of its own."""
+    """Return the engine's class; for users other than root it works in a separate process."""
     import os
 
     if os.geteuid() == 0:
@@ -66,7 +66,7 @@ def _engine_of_this_user() -> object:
 
 
 def _jupyter_labextension_paths() -> list[dict[str, str]]:
-    """Return where JupyterLab finds the extension: asked by ``jupyter labextension develop``."""
+    """Return the path of the JupyterLab extension: called by ``jupyter labextension develop``."""
     return [{"src": "labextension", "dest": "jupyter-containers-engine"}]
 
 
@@ -78,7 +78,7 @@ def load_ipython_extension(shell: Any) -> None:
 
 
 def unload_ipython_extension(shell: Any) -> None:
-    """Take the magics away: called by ``%unload_ext jupyter_containers``."""
+    """Remove the magics: called by ``%unload_ext jupyter_containers``."""
     from jupyter_containers.magics import unload_ipython_extension as unload
 
     unload(shell)

@@ -54,18 +54,18 @@ def main(argv: Sequence[str] | None = None, make_engine: Callable[[], Engine] | 
         words = [VERSION.name, "--format", "{{.Version}}"]
     _open_streams()
     output = _Output()
-    warnings.showwarning = _warned  # type: ignore[assignment]  # what it is given beside the text
+    warnings.showwarning = _show_warning  # type: ignore[assignment]  # its arguments beside the text
     try:
         return _command(words, output, make_engine or _new_engine)
     except ContainersError as error:
         if debug:
             raise
-        return _reported(error, words, output)
+        return _report(error, words, output)
     except Signalled as interrupt:
         return 128 + interrupt.number
     except KeyboardInterrupt:
         if output.failure is not None:
-            return _reported(output.failure, words, output)
+            return _report(output.failure, words, output)
         return _BROKEN_PIPE if output.broken else 128 + signal.SIGINT
     except BrokenPipeError:
         output.abandon()
@@ -73,20 +73,20 @@ def main(argv: Sequence[str] | None = None, make_engine: Callable[[], Engine] | 
 
 
 def _open_streams() -> None:
-    """Put something in the place of standard streams that are closed.
+    """Open replacements for closed standard streams.
 
-    The next file that is opened would else become one of them: what is printed would go into the
-    store's records.  Writing to a closed output is an error, as everywhere else.
+    Otherwise the next opened file would become one of them, and printed text would be written into
+    the store's records.  Writing to a closed output is an error, as in other programs.
     """
     for descriptor, flags in ((0, os.O_RDONLY), (1, os.O_RDONLY), (2, os.O_WRONLY)):
         try:
             os.fstat(descriptor)
         except OSError:
-            # The lowest free number: those below it are open by now.
+            # open() takes the lowest free number: those below are open by now.
             os.open(os.devnull, flags)
             os.set_inheritable(descriptor, True)
-    # What the interpreter found closed is None.
-    sys.stdout = sys.stdout or open(1, "w", closefd=False)  # noqa: SIM115  # as long as the process
+    # A stream that the interpreter found closed is None.
+    sys.stdout = sys.stdout or open(1, "w", closefd=False)  # noqa: SIM115  # open as long as the process
     sys.stderr = sys.stderr or open(2, "w", closefd=False)  # noqa: SIM115  # likewise
 
 
@@ -121,7 +121,7 @@ def _command(words: list[str], output: _Output, make_engine: Callable[[], Engine
 
 
 def _new_engine() -> Engine:
-    # Nothing that loading makes is garbage: looking through it again and again costs 10 ms.
+    # Imports create no garbage, and repeated collections cost 10 ms.
     gc.disable()
     try:
         from jupyter_containers.engine import Engine
@@ -136,9 +136,9 @@ def _new_engine() -> Engine:
 
 
 class _Output:
-    """Standard output and error as raw bytes; notices once that they cannot be written to.
+    """Standard output and error as raw bytes; the first failed write ends the output.
 
-    ``broken`` says that nobody reads any more, ``failure`` what else was the matter.
+    ``broken`` is true once the output has ended, ``failure`` its error unless the reader closed it.
     """
 
     def __init__(self) -> None:
@@ -146,7 +146,7 @@ class _Output:
         self.failure: StorageError | None = None
 
     def write(self, stream: str, data: bytes) -> None:
-        """Pass on what a container wrote (called from any thread)."""
+        """Write a container's output (called from any thread)."""
         from jupyter_containers.commands.terminal import write_all
 
         if self.broken:
@@ -162,9 +162,9 @@ class _Output:
             if threading.current_thread() is main_thread or main_thread.ident is None:
                 if self.failure is not None:
                     raise self.failure from error
-                # As with "yes | head": the reader is gone, so the command ends too.
+                # As with "yes | head": the reader has closed the pipe, so the command ends.
                 raise
-            # To that very thread: a signal to another one would not wake it from its wait.
+            # Sent to the main thread: a signal to another one would not interrupt its wait.
             signal.pthread_kill(main_thread.ident, signal.SIGINT)
 
     def line(self, text: str) -> None:
@@ -186,7 +186,7 @@ def _print(result: Any, parsed: Parsed, output: _Output) -> int:
     if result is None:
         return 0
     if isinstance(result, Outcome):
-        return result.exit_code  # its output was passed on while it ran
+        return result.exit_code  # its output was written while it ran
     if isinstance(result, Log):
         for line in result:
             output.write(line.stream, log_bytes(line, result.timestamps, result.details))
@@ -204,17 +204,17 @@ def _text(result: Any, parsed: Parsed) -> str:
     if prints in ("familiar", "reference") and hasattr(result, "names"):
         from jupyter_containers.oci.reference import Reference
 
-        # As asked for, whatever other names the image has.
+        # As the user wrote it, whatever other names the image has.
         reference = Reference.parse(parsed.operands["reference"])
         return str(reference) if prints == "reference" else reference.familiar
     return str(result)
 
 
-def _reported(error: ContainersError, words: Sequence[str], output: _Output) -> int:
+def _report(error: ContainersError, words: Sequence[str], output: _Output) -> int:
     verb, _ = verb_of(words)
     starts = verb.starts if verb else ""
     if isinstance(error, ContainerFailedError) and not error.oom_killed:
-        return error.exit_code  # the container has said itself what was wrong
+        return error.exit_code  # the container has printed its own error
     for line in [error.printed] if error.printed else error.done:
         output.line(line)
     lines = [f"{PROGRAM}: {error.message}", *error.details()]
@@ -234,8 +234,8 @@ def _reported(error: ContainersError, words: Sequence[str], output: _Output) -> 
     return 125 if starts == "container" and not isinstance(error, UsageError) else 1
 
 
-def _warned(message: Warning | str, *_: object) -> None:
-    """Show a warning of the engine as a terminal shows it: one line, no place in the source."""
+def _show_warning(message: Warning | str, *_: object) -> None:
+    """Print a warning of the engine in one line, without its place in the source."""
     with contextlib.suppress(OSError, ValueError):
         sys.stderr.write(f"WARNING: {message}\n")
 
@@ -269,7 +269,7 @@ def _stdin() -> BinaryIO | None:
 
 
 def _binary_output() -> BinaryIO | None:
-    """Return standard output for bytes; None for a terminal, which they would spoil."""
+    """Return standard output for bytes; None for a terminal, which raw bytes would garble."""
     try:
         return None if os.isatty(1) else open(1, "wb", buffering=0, closefd=False)
     except OSError:
@@ -279,9 +279,9 @@ def _binary_output() -> BinaryIO | None:
 def _confirm(question: str) -> bool:
     sys.stderr.write(f"WARNING! {printable(question)}\nAre you sure you want to continue? [y/N] ")
     sys.stderr.flush()
-    answer = sys.stdin.readline()  # also of a pipe: yes | jupyter container system prune
+    answer = sys.stdin.readline()  # may come from a pipe: yes | jupyter container system prune
     if not answer:
-        raise InvalidArgumentError("nobody to ask", hint="say --force to go ahead without asking")
+        raise InvalidArgumentError("cannot ask for confirmation: no input", hint="use --force")
     return answer.strip().lower() in ("y", "yes")
 
 

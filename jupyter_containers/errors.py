@@ -17,7 +17,8 @@
     │ ├ ContainerNotFoundError
     │ ├ NetworkNotFoundError
     │ ├ VolumeNotFoundError
-    │ └ ResultNotFoundError
+    │ ├ ResultNotFoundError
+    │ └ SessionNotFoundError
     ├ ConflictError
     │ ├ AlreadyExistsError
     │ ├ InUseError
@@ -46,7 +47,10 @@
     ├ OperationCancelledError
     ├ ContainerFailedError(exit_code)
     ├ ItemFailedError(index, item, results)
-    └ ServiceNotReadyError(log_tail)
+    ├ ServiceNotReadyError(log_tail)
+    ├ SessionEndedError
+    ├ SessionProtocolError
+    └ SessionCellError(traceback)
 
 A message is one printable line without a trailing full stop; ``hint`` says what to do next, or is
 empty.
@@ -328,7 +332,7 @@ class StepFailedError(BuildError):
 
     def suggest_inspection(self, way: str) -> None:
         """Append to the hint how to inspect the failed step, in the front end's words."""
-        self.hint = "; ".join(filter(None, (self._cause, f"look at what it left: {way}")))
+        self.hint = "; ".join(filter(None, (self._cause, f"inspect its files: {way}")))
 
     def details(self) -> Sequence[str]:
         """Return the marked lines and the last output of the step."""

@@ -87,7 +87,7 @@ def discard(event: Event) -> None:
 
 
 def warn(emit: EventSink, text: str, *, of: str = "") -> None:
-    """Emit a one-line warning as a task that ends at once; do nothing for an empty text."""
+    """Emit a one-line warning as a task that ends immediately; do nothing for an empty text."""
     if text:
         task = f"{WARNING} {of}".strip()
         emit(TaskStarted(task, f"WARNING: {text}"))

@@ -148,7 +148,7 @@ def _steps(path: Path) -> Iterator[tuple[Path, os.stat_result, bool]]:
 
 
 def _why_untrusted(state: os.stat_result, trusted: set[int], *, sticky: bool) -> str:
-    """Return why others could change a file or folder, or ""; of a link only the owner counts."""
+    """Return why others could change a file or folder, or ""; for a link only its owner counts."""
     if state.st_uid not in trusted:
         return f"belongs to {_user(state.st_uid)}"
     if stat.S_ISLNK(state.st_mode) or (sticky and state.st_mode & stat.S_ISVTX):
@@ -161,7 +161,7 @@ def _why_untrusted(state: os.stat_result, trusted: set[int], *, sticky: bool) ->
 
 
 def _in_pod() -> bool:
-    """Return whether this is a pod: the environment of processes may not be kept here."""
+    """Return whether this is a pod; environment variables may be missing, so files decide."""
     if "KUBERNETES_SERVICE_HOST" in os.environ:
         return True
     try:
@@ -176,7 +176,7 @@ def _is_only_member(group: int) -> bool:
     import pwd
 
     if not initial_namespace():
-        # The names are those of the outside; they were checked there on entering.
+        # The names are those outside the namespace, where they were checked on entering it.
         return group in (os.getegid(), _NOBODY)
     try:
         mine = pwd.getpwuid(os.geteuid()).pw_name
@@ -237,7 +237,7 @@ def private_folder(path: Path) -> None:
             close_empty(path)
         check_place(path, "a folder for sockets and locks", RUN_ROOT_HINT)
     except OSError as error:
-        raise StorageError(f"cannot make {path}: {error.strerror}") from error
+        raise StorageError(f"cannot create {path}: {error.strerror}") from error
 
 
 def close_empty(path: Path) -> None:

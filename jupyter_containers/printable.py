@@ -43,7 +43,7 @@ def printable(text: str) -> str:
 def one_line(text: str, limit: int) -> str:
     """Return the text on one line, with the middle left out if it is longer than ``limit``."""
     half = limit // 2
-    if len(text) > 4 * limit:  # process no more than is visible
+    if len(text) > 4 * limit:  # process no more than is shown
         text = f"{text[: 2 * limit]}{text[-2 * limit :]}"
     plain = printable(text)
     if not plain.isprintable():

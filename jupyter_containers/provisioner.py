@@ -34,8 +34,7 @@ from jupyter_containers.commands.grammar.containers import KILL, REMOVE, RUN
 
 INSIDE = "/run/jupyter-kernel.json"
 _PORTS = ("shell_port", "iopub_port", "stdin_port", "hb_port", "control_port")
-# A kernel in a container cannot watch the process that started it, and its settings are those of
-# this machine.
+# Variables about this machine: a kernel in a container cannot watch the process that started it.
 _KEPT_OUT = ("JPY_PARENT_PID", "PYTHON", "VIRTUAL_ENV", "CONDA")
 # --env=NAME=VALUE, -eNAME=VALUE, or the value in the next word.
 _VARIABLE = re.compile(r"(?:--env|-e)(?:=(.*))?|-e(.+)", re.DOTALL)
@@ -108,13 +107,13 @@ class ContainerProvisioner(LocalProvisioner):
         lines = {name: value for name, value in values.items() if "\n" not in value}
         _write_closed(self._variables_file, "".join(f"{k}={v}\n" for k, v in lines.items()))
         words = ["--env-file", self._variables_file]
-        for name in values.keys() - lines.keys():  # no line of a file can hold it
+        for name in values.keys() - lines.keys():  # it does not fit in a line of a file
             environ[name] = values[name]
             words += ["--env", name]
         return words
 
     async def send_signal(self, signum: int) -> None:
-        """Send a signal to the kernel itself: the client command would handle some itself."""
+        """Send a signal to the kernel, since the client command would handle some itself."""
         if self._container and self.has_process:
             await self._command(KILL.name, "--signal", str(int(signum)), self._container)
 

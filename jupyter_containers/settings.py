@@ -162,8 +162,9 @@ class _Locks:
         for name in sorted(self.names & values.keys()):
             if getattr(found, name) != getattr(settings, name):
                 raise DeniedError(
-                    f"{name} is set by the administrator of this machine, and {origin} changes it",
-                    hint=f"{LAB_FILE} locks it: take it out of {origin}",
+                    f"{name} is set by the administrator of this machine, "
+                    f"and {origin} cannot change it",
+                    hint=f"{LAB_FILE} locks it: remove it from {origin}",
                 )
         return found
 
@@ -350,8 +351,8 @@ def _updated(settings: Settings, values: Mapping[str, Any], origin: str) -> Sett
     return replace(settings, **changes) if changes else settings
 
 
-_MAX_CHARACTERS = 1024 * 1024  # of a settings file
-_LARGEST = (1 << 63) - 1  # the types that records hold
+_MAX_CHARACTERS = 1024 * 1024  # the longest settings file
+_LARGEST = (1 << 63) - 1  # the types of fields in records
 _SWITCHES = {"true": True, "1": True, "false": False, "0": False}
 _CHOICES = {"trust_host_ca": get_args(TrustHostCA)}
 
@@ -382,7 +383,7 @@ def _coerced(name: str, value: object, default: object, origin: str) -> object:
 def _path(text: str) -> Path:
     """Return an absolute path; raise RuntimeError for the home folder of an unknown user."""
     if "\0" in text:
-        raise ValueError("a path has no NUL")
+        raise ValueError("a path cannot contain NUL")
     return Path(text).expanduser().absolute()
 
 

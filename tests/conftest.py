@@ -1,4 +1,4 @@
-"""What holds for all tests: shared images, how long one may take, and when a failure is told."""
+"""Settings for all tests: shared images, a time limit, and immediate reports of failures."""
 
 from __future__ import annotations
 
@@ -11,30 +11,30 @@ from hypothesis import settings
 from tests.integration.bases import BaseImages
 from tests.watchdog import watched
 
-# A property does not fail because the machine is busy.
+# A property test must not fail because the machine is busy.
 settings.register_profile("project", deadline=None)
 settings.load_profile("project")
 
-# A machine's own shared images are none of the tests', nor of the kernels, commands and helpers
+# The machine's shared images must not be used by tests, nor by the kernels, commands and helpers
 # that they start.
 os.environ.setdefault("JUPYTER_CONTAINERS_ADDITIONAL_STORES", "")
 
 
 @pytest.fixture(scope="session")
 def base_images(tmp_path_factory: pytest.TempPathFactory) -> BaseImages:
-    """Return what brings images that take long to make into a store."""
+    """Return a function that copies slowly built images into a store."""
     return BaseImages.of_run(tmp_path_factory)
 
 
 @pytest.hookimpl(wrapper=True, tryfirst=True)
 def pytest_runtest_protocol() -> Generator[None, object, object]:
-    """End a test that hangs, its fixtures with it."""
+    """End a test that hangs, together with its fixtures."""
     with watched():
         return (yield)
 
 
 class _AtOnce:
-    """Tells of a failure, or a worker's end, when it happens: a stopped run has no summary."""
+    """Reports failures and ended workers immediately, because a stopped run has no summary."""
 
     def __init__(self, config: pytest.Config) -> None:
         self._config = config
@@ -48,12 +48,12 @@ class _AtOnce:
 
     @pytest.hookimpl(optionalhook=True)
     def pytest_testnodedown(self, error: object) -> None:
-        # The tests that this worker still had to run would be missed by nobody.
+        # The remaining tests of this worker would otherwise be skipped without a message.
         if error:
             pytest.exit(f"a worker of the tests has ended: {error}", returncode=3)
 
 
 def pytest_configure(config: pytest.Config) -> None:
-    """Let the process that shows the results tell of failures."""
+    """Report failures in the process that shows the results."""
     if not hasattr(config, "workerinput"):
         config.pluginmanager.register(_AtOnce(config))

@@ -1,4 +1,4 @@
-"""What the browser's side has from the kernel's: ``python -m tests.typescript`` writes it.
+"""Generates the browser's code from the kernel's: ``python -m tests.typescript`` writes it.
 
 Messages become types, rules of words become tables, and examples of those rules become test data.
 """
@@ -152,7 +152,7 @@ def _interface(kind: type[msgspec.Struct], from_page: Any) -> str:
     fields: dict[str, str] = {}
     if info.tag_field:
         fields[info.tag_field] = f'"{info.tag}"'
-    # A field with a default may be missing in what a page says; the kernel says all of them.
+    # A field with a default may be missing in a page's message; the kernel sends all fields.
     for field in info.fields:
         optional = "?" if kind in from_page and not field.required else ""
         fields[field.encode_name + optional] = _text(field.type)

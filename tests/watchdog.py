@@ -14,12 +14,12 @@ from typing import NoReturn
 import pytest
 
 _TEST_SECONDS = 300.0  # beside others the longest takes a fifth of it
-_END_SECONDS = 120.0  # for what its fixtures have to take down
+_END_SECONDS = 120.0  # for the teardown of its fixtures
 
 
 @contextmanager
 def watched() -> Iterator[None]:
-    """Fail what does not end in time; end the process when that does not help.
+    """Fail a test that does not end in time; end the process if that does not help.
 
     To be used by the main thread, which gets the signal.  No thread watches: tests may fork.
     """

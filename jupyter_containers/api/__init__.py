@@ -2,8 +2,8 @@
 
 A *service* (:mod:`.server`) listens on a socket that only its user can open.  Tornado reads
 requests (:mod:`.connection`); each runs as a *call* in a thread (:mod:`.call`), in which a handler
-of one noun (:mod:`.containers` …) asks the engine and answers.  :mod:`.routes` names them all.
+of one noun (:mod:`.containers` …) calls the engine and answers.  :mod:`.routes` lists them all.
 A call may take the connection over (*hijack*, :mod:`.streams`).
 
-The service holds nothing that containers need: when it ends they go on.
+Containers do not depend on the service: they keep running when it ends.
 """

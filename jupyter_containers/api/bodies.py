@@ -1,8 +1,8 @@
 """Bodies in JSON as typed values.
 
 A body is checked against the type that its handler expects: a value of the wrong type is refused.
-``null`` is a value that was not given.  A field that the type does not have is refused by its name
-when it asks for something; the *harmless* ones of a type (:attr:`__harmless__`) are ignored.
+``null`` counts as not given.  An unknown field with a value is refused by its name, unless the type
+lists it as *harmless* (:attr:`__harmless__`); then it is ignored.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ _DEEPEST = 64
 
 
 class Fields(msgspec.Struct, kw_only=True):
-    """What a JSON object of Docker's API may hold, under Docker's names."""
+    """The fields of a JSON object of Docker's API, under Docker's names."""
 
     __harmless__: ClassVar[frozenset[str]] = frozenset()
 
@@ -30,7 +30,7 @@ class Fields(msgspec.Struct, kw_only=True):
 def read(call: Call, kind: type[T], default: T | None = None) -> T:
     """Return a request's body; an empty one is ``default``, or an error.
 
-    Raises :class:`InvalidArgumentError` for what does not fit the type.
+    Raises :class:`InvalidArgumentError` if the body does not fit the type.
     """
     data = call.content()
     if not data.strip():
@@ -46,7 +46,7 @@ def read(call: Call, kind: type[T], default: T | None = None) -> T:
 
 
 def decode(data: bytes | str, kind: type[T]) -> T:
-    """Return the value of a JSON text; raise :class:`InvalidArgumentError` as :func:`read`."""
+    """Return the value of a JSON text; raise :class:`InvalidArgumentError` as :func:`read` does."""
     try:
         document = _without_nulls(msgspec.json.decode(data))
     except (msgspec.MsgspecError, RecursionError, UnicodeError) as error:
@@ -79,7 +79,7 @@ def _without_nulls(document: Any, depth: int = 0) -> Any:
 
 
 def _check_unknown(document: Any, value: Any, place: str) -> None:
-    """Raise for a field that asks for something and is not known, however deep."""
+    """Raise for an unknown field that has a value, at any depth."""
     if isinstance(value, Fields):
         known = dict(zip(value.__struct_encode_fields__, value.__struct_fields__, strict=True))
         for name, given in document.items():

@@ -19,7 +19,7 @@ from jupyter_containers.oci.descriptor import short_id
 from jupyter_containers.oci.reference import Reference
 
 _BLOCK = 1 << 20
-# Limits of the containers of RUN steps, and words of other builders.
+# Limits of the containers of RUN steps, and parameters of other builders.
 _REFUSED = (
     "memory", "memswap", "cpusetcpus", "cpusetmems", "cpushares", "cpuperiod", "cpuquota",
     "squash", "isolation", "cgroupparent", "securityopt", "outputs",
@@ -27,7 +27,7 @@ _REFUSED = (
 
 
 def build(call: Call) -> None:
-    """Build an image of the context in the body, or of an address (``remote``)."""
+    """Build an image from the context in the body, or at an address (``remote``)."""
     query = call.query
     if query.text("version", "1") not in ("", "1"):
         raise StatusError(
@@ -76,13 +76,13 @@ def _flags(call: Call, tags: list[str]) -> dict[str, Any]:
         "ulimit": _ulimits(ulimits),
         "platform": query.text("platform"),
     }
-    # Docker's classic builder takes the layers of images that are here: our cache has them.
+    # Docker's classic builder reuses the layers of local images: this build cache has them.
     del sources
     return {name: value for name, value in flags.items() if value not in (None, "", [], {})}
 
 
 def _given(pairs: object) -> dict[str, str]:
-    """Return what has a value; an argument of no value is one of the client's environment."""
+    """Return the arguments that have a value; the others come from the client's environment."""
     assert pairs is None or isinstance(pairs, dict)
     return {name: value for name, value in (pairs or {}).items() if value is not None}
 
@@ -97,11 +97,11 @@ def _ulimits(items: object) -> list[str]:
 
 @contextmanager
 def _context(call: Call) -> Iterator[str]:
-    """Yield the address of the context, or the path of the archive that the body is."""
+    """Yield the address of the context, or the path of the body's archive."""
     remote = call.query.text("remote")
     if remote:
         if "://" not in remote and not remote.startswith(("git@", "github.com/")):
-            raise InvalidArgumentError("remote is the address of a context")
+            raise InvalidArgumentError("remote must be the address of a context")
         yield remote
         return
     folder = call.engine.settings.layout.store.staging
@@ -114,7 +114,7 @@ def _context(call: Call) -> Iterator[str]:
 
 
 def prune(call: Call) -> dict[str, Any]:
-    """Remove what only the build cache holds."""
+    """Remove unused entries of the build cache."""
     query = call.query
     filters = [f"{key}={value}" for key, values in query.filters().items() for value in values]
     result = call.engine.builds.prune(

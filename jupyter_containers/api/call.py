@@ -1,9 +1,9 @@
 """One request and its answer, as a handler in its thread sees them.
 
 Lifecycle: a handler reads the *query* and the *body*, and returns the answer's document (or an
-:class:`Answer`, or None for one without content).  One whose answer is long calls
-:meth:`Call.begin` and writes to what it returns; :meth:`Call.hijack` takes the connection over
-instead.  ``cancel`` is turned on when the client goes away.
+:class:`Answer`, or None for an empty answer).  A handler with a long answer calls
+:meth:`Call.begin` and writes to the returned writer; :meth:`Call.hijack` takes the connection over
+instead.  ``cancel`` is set when the client disconnects.
 """
 
 from __future__ import annotations
@@ -29,27 +29,27 @@ if TYPE_CHECKING:
 
 JSON = "application/json"
 TAR = "application/x-tar"
-_HELD_BYTES = 1 << 20  # of a body that its handler has not read yet
+_HELD_BYTES = 1 << 20  # bytes of a body that its handler has not read yet
 
 
 def encoded(document: Any) -> bytes:
-    """Return a document as JSON; texts that are more than texts (options as written) too."""
+    """Return a document as JSON; subclasses of ``str`` (options as written) are strings."""
     return msgspec.json.encode(document, enc_hook=_plain)
 
 
 def _plain(value: Any) -> Any:
     if isinstance(value, str):
         return "".join(value)
-    raise NotImplementedError(f"{type(value).__name__} has no form in JSON")
+    raise NotImplementedError(f"{type(value).__name__} cannot be written as JSON")
 
 
 class VanishedError(Exception):
-    """The client has closed its end: there is nobody to answer."""
+    """The client has closed the connection, so it cannot be answered."""
 
 
 @dataclass(frozen=True, slots=True)
 class Answer:
-    """A whole answer; ``document`` becomes JSON, bytes are sent as they are."""
+    """A complete answer; ``document`` becomes JSON, bytes are sent unchanged."""
 
     status: int = 200
     document: Any = None
@@ -75,7 +75,7 @@ class Body(io.RawIOBase):
         self._room: asyncio.Future[None] | None = None
 
     def feed(self, data: bytes) -> asyncio.Future[None] | None:
-        """Add what has arrived; the future that is returned says when more is welcome."""
+        """Add a piece that has arrived; the returned future is done when there is room for more."""
         with self._changed:
             self._parts.append(memoryview(data))
             self._held += len(data)
@@ -86,7 +86,7 @@ class Body(io.RawIOBase):
             return self._room
 
     def end(self, *, broken: bool = False) -> None:
-        """Say that no more comes; ``broken`` where the client went away before the end."""
+        """Mark the body as complete, or as ``broken`` if the client disconnected before its end."""
         with self._changed:
             self._ended, self._broken = True, broken
             self._changed.notify()
@@ -96,7 +96,7 @@ class Body(io.RawIOBase):
         return True
 
     def readinto(self, buffer: Any) -> int:
-        """Fill the buffer with what is there, waiting for the first byte; 0 at the end."""
+        """Read the available bytes, waiting for the first one; return 0 at the end."""
         with self._changed:
             while not self._parts and not self._ended:
                 self._changed.wait()
@@ -124,7 +124,7 @@ def _done(future: asyncio.Future[None]) -> None:
 
 
 class Wire(Protocol):
-    """What a call's thread may do with its connection; each raises :class:`VanishedError`."""
+    """The connection as a call's thread uses it; each method raises :class:`VanishedError`."""
 
     def begin(self, status: int, headers: Mapping[str, str]) -> None:
         """Send the head of an answer whose content follows in pieces."""
@@ -133,11 +133,11 @@ class Wire(Protocol):
         """Send a piece of content, waiting while the client does not read."""
 
     def hijack(self, head: bytes) -> tuple[socket.socket, bytes]:
-        """Send a head; return the bare connection and what the client has sent already."""
+        """Send a head; return the bare connection and the bytes that were already received."""
 
 
 class Writer(io.RawIOBase):
-    """The content of an answer that is sent in pieces."""
+    """A writer for the content of an answer that is sent in pieces."""
 
     def __init__(self, wire: Wire) -> None:
         super().__init__()
@@ -148,7 +148,7 @@ class Writer(io.RawIOBase):
         return True
 
     def write(self, data: Any) -> int:
-        """Send a piece at once."""
+        """Send a piece immediately."""
         if len(data):
             self._wire.write(bytes(data))
         return len(data)
@@ -160,7 +160,7 @@ class Writer(io.RawIOBase):
 
 @dataclass(slots=True)
 class Call:
-    """One request: ``names`` are the parts of the path that its route left open."""
+    """One request; ``names`` are the values of the placeholders in its route."""
 
     engine: Engine
     state: ServiceState
@@ -175,7 +175,7 @@ class Call:
     begun: bool = False
 
     def content(self) -> bytes:
-        """Return the whole body, where its route has it read before the call."""
+        """Return the whole body; its route must not stream it."""
         return self.body.read() or b""
 
     def begin(self, content_type: str = JSON, headers: Mapping[str, str] | None = None) -> Writer:

@@ -1,7 +1,7 @@
-"""Between Tornado's connections and the calls: requests are read in the loop, answered in threads.
+"""Connects Tornado with the calls: requests are read in the event loop and answered in threads.
 
-A connection that is idle costs no thread.  A request has one thread, from its head (for a body that
-is streamed) or its end on.
+An idle connection costs no thread.  A request gets one thread: after its head if its body is
+streamed, otherwise after its end.
 """
 
 from __future__ import annotations
@@ -28,7 +28,7 @@ from jupyter_containers.events import CancelToken
 from jupyter_containers.version import __version__
 
 _log = logging.getLogger(__name__)
-MOST_CALLS = 512  # at a time, each with its thread
+MOST_CALLS = 512  # concurrent calls, each with its own thread
 _MOST_JSON = 4 << 20
 _MOST_STREAMED = 1 << 50
 _HEADERS = {
@@ -40,7 +40,7 @@ _HEADERS = {
 
 
 class Calls:
-    """The calls that are under way; ``last`` is the loop's time when one ended last."""
+    """The calls in progress; ``last`` is the loop's time at the end of the latest one."""
 
     def __init__(self, engine: Engine, state: ServiceState) -> None:
         self.engine, self.state = engine, state
@@ -49,7 +49,7 @@ class Calls:
         self.last = self.loop.time()
 
     def begin(self, cancel: CancelToken) -> None:
-        """Count a call; raise :class:`StatusError` where there are too many."""
+        """Count a call; raise :class:`StatusError` if there are too many."""
         if len(self.active) >= MOST_CALLS:
             raise StatusError(503, f"more than {MOST_CALLS} requests at a time")
         self.active.add(cancel)
@@ -71,7 +71,7 @@ class Front(httputil.HTTPServerConnectionDelegate):
         server_conn: object,  # noqa: ARG002  # Tornado's signature
         request_conn: httputil.HTTPConnection,
     ) -> httputil.HTTPMessageDelegate:
-        """Return what reads the next request of a connection."""
+        """Return a reader for the next request of a connection."""
         assert isinstance(request_conn, HTTP1Connection)
         return _Reader(self._calls, request_conn)
 
@@ -95,12 +95,12 @@ class _Reader(httputil.HTTPMessageDelegate):
         start_line: httputil.RequestStartLine | httputil.ResponseStartLine,
         headers: httputil.HTTPHeaders,
     ) -> Awaitable[None] | None:
-        """Find the route; start the call where its body is streamed."""
+        """Find the route; start the call if its body is streamed."""
         assert isinstance(start_line, httputil.RequestStartLine)
         self._method = start_line.method
         path, _, query = start_line.path.partition("?")
         wire = _LoopWire(self._calls.loop, self._connection)
-        # Bodies are read whatever they are for: the connection goes on after a refusal.
+        # The body is read in any case, so that the connection can be used after a refusal.
         self._connection.set_max_body_size(_MOST_JSON)
         try:
             version, rest = split_version(path)
@@ -136,7 +136,7 @@ class _Reader(httputil.HTTPMessageDelegate):
             raise StatusError(413, f"the request's body is larger than {_MOST_JSON} bytes")
 
     def _refuse(self, error: ContainersError) -> None:
-        """Answer before the body, and close the connection after it: it may be endless."""
+        """Answer without reading the body, which may be endless, and close the connection."""
         self._calls.end(self._cancel)
         self._refusal = error
         _send(self._connection, answer_of(error), self._method, close=True)
@@ -173,7 +173,7 @@ class _Reader(httputil.HTTPMessageDelegate):
         ).start()
 
     def on_connection_close(self) -> None:
-        """Cancel the call of a client that is gone."""
+        """Cancel the call of a client that has disconnected."""
         self._cancel.cancel()
         self._body.end(broken=True)
         if not self._running:
@@ -192,7 +192,7 @@ class _Reader(httputil.HTTPMessageDelegate):
         self._calls.loop.call_soon_threadsafe(self._finish, answer, whole)
 
     def _finish(self, answer: Answer | None, whole: bool) -> None:
-        """Send what is left; close the connection of an answer that is not whole."""
+        """Send the rest; close the connection if the answer is incomplete."""
         self._calls.end(self._cancel)
         if self._connection.stream is None or self._connection.stream.closed():
             return
@@ -205,16 +205,16 @@ class _Reader(httputil.HTTPMessageDelegate):
 
 
 def _answered(call: Call, route: Route) -> Answer | None:
-    """Return what a handler answers; None where it has sent all that there is."""
+    """Return a handler's answer; None if the handler has sent it all itself."""
     try:
         result = _whole(route.function(call))
     except ContainersError as error:
         if call.begun:
-            raise VanishedError from error  # what was sent is no whole answer
+            raise VanishedError from error  # the answer that was sent is incomplete
         return answer_of(error)
     except VanishedError:
         raise
-    except Exception as error:  # the client is told, and the service goes on
+    except Exception as error:  # reported to the client; the service continues
         _log.exception("%s %s", route.method, route.path)
         if call.begun:
             raise VanishedError from error
@@ -223,7 +223,7 @@ def _answered(call: Call, route: Route) -> Answer | None:
 
 
 def _whole(result: Any) -> Answer:
-    """Return what a handler returned as an answer whose content is bytes."""
+    """Return a handler's result as an answer whose content is bytes."""
     if result is None:
         return Answer(204)
     answer = result if isinstance(result, Answer) else Answer(200, result)
@@ -252,7 +252,7 @@ def _reason(status: int) -> str:
 
 
 def _seen(future: asyncio.Future[Any]) -> None:
-    """Take an error that means nothing but that the client is gone."""
+    """Retrieve the error of a client that disconnected, so that it is not logged."""
     if not future.cancelled():
         future.exception()
 
@@ -286,10 +286,10 @@ class _LoopWire(Wire):
         self._call(lambda: self._connection.write(data))
 
     def hijack(self, head: bytes) -> tuple[socket.socket, bytes]:
-        """Send a head; return the bare connection and what the client has sent already."""
+        """Send a head; return the bare connection and the bytes that were already received."""
 
         async def take() -> tuple[socket.socket, bytes]:
-            # Without a pause: a client that ends its direction would be taken for one that is gone.
+            # Without a pause, a client that shuts down only its sending side would seem to be gone.
             stream = self._connection.detach()
             try:
                 bare = stream.socket.dup()

@@ -1,4 +1,4 @@
-"""The bodies of ``POST /containers/create`` and ``update``, and the options that they ask for."""
+"""The bodies of ``POST /containers/create`` and ``update``, and the options that they mean."""
 
 from __future__ import annotations
 
@@ -38,7 +38,7 @@ class Addresses(Fields):
 
 
 class EndpointConfig(Fields):
-    """How a network is joined; what ``inspect`` tells of an endpoint is ignored."""
+    """How a network is joined; the fields of ``inspect`` for an endpoint are ignored."""
 
     __harmless__: ClassVar[frozenset[str]] = frozenset(
         {
@@ -53,7 +53,7 @@ class EndpointConfig(Fields):
     GwPriority: int = 0
 
     def request(self, name: str, links: tuple[str, ...] = ()) -> NetworkRequest:
-        """Return what is asked for of the network ``name``."""
+        """Return the connection to the network ``name`` that the body requests."""
         addresses = self.IPAMConfig
         return NetworkRequest(
             name,
@@ -81,7 +81,7 @@ class WeightDevice(Fields):
 
 
 class ThrottleDevice(Fields):
-    """The rate of a block device, a second."""
+    """The rate limit of a block device, per second."""
 
     Path: str
     Rate: int = 0
@@ -114,7 +114,7 @@ class Ulimit(Fields):
 
 
 class Restart(Fields):
-    """When an ended container is started again."""
+    """When a container that ended is restarted."""
 
     Name: str = ""
     MaximumRetryCount: int = 0
@@ -165,9 +165,9 @@ class Resources(Fields):
     Ulimits: tuple[Ulimit, ...] = ()
 
     def updatable(self) -> dict[str, Any]:
-        """Return the limits that a container may have changed, as flags; those not given left out.
+        """Return the limits that ``update`` can change, as flags, without those not given.
 
-        An unlimited amount of processes is -1 in the flags, and 0 or less here.
+        An unlimited number of processes is -1 in the flags, and 0 or less here.
         """
         limits = {
             "cpu_shares": self.CpuShares,
@@ -194,7 +194,7 @@ class Update(Resources):
     RestartPolicy: Restart | None = None
 
     def flags(self) -> dict[str, Any]:
-        """Return what is to be changed."""
+        """Return the changes as flags."""
         given = self.updatable()
         if self.RestartPolicy is not None and self.RestartPolicy.Name:
             given["restart"] = self.RestartPolicy.text
@@ -202,7 +202,7 @@ class Update(Resources):
 
 
 class BindManner(Fields):
-    """How a folder of the host is shown."""
+    """The options of a bind mount."""
 
     Propagation: str = ""
     NonRecursive: bool = False
@@ -212,14 +212,14 @@ class BindManner(Fields):
 
 
 class VolumeSource(Fields):
-    """Who makes a volume."""
+    """The driver that creates a volume."""
 
     Name: str = ""
     Options: dict[str, str] = msgspec.field(default_factory=dict)
 
 
 class VolumeManner(Fields):
-    """How a volume is shown, or made."""
+    """The options of a volume mount, and of the volume if it is created."""
 
     NoCopy: bool = False
     Labels: dict[str, str] = msgspec.field(default_factory=dict)
@@ -228,7 +228,7 @@ class VolumeManner(Fields):
 
 
 class TmpfsManner(Fields):
-    """What memory is shown as a folder."""
+    """The options of a tmpfs mount."""
 
     SizeBytes: int = 0
     Mode: int = 0
@@ -274,21 +274,21 @@ class Mount(Fields):
 
 
 class PortBinding(Fields):
-    """Where a port of a container is seen on the host."""
+    """The host address and port of a published port."""
 
     HostIp: str = ""
     HostPort: str = ""
 
 
 class Log(Fields):
-    """Where output is kept."""
+    """The log driver and its options."""
 
     Type: str = ""
     Config: dict[str, str] = msgspec.field(default_factory=dict)
 
 
 class Host(Resources):
-    """What a container is on its host."""
+    """The part of a container's configuration that depends on its host."""
 
     __harmless__: ClassVar[frozenset[str]] = Resources.__harmless__ | {
         "ContainerIDFile", "ConsoleSize", "Cgroup",
@@ -363,7 +363,7 @@ class ContainerBody(Fields):
 
 
 def container_flags(body: ContainerBody) -> dict[str, Any]:
-    """Return the flags of ``create`` that a body means; the image and the command apart."""
+    """Return the flags of ``create`` that a body means, without the image and the command."""
     if not body.Image:
         raise InvalidArgumentError("no image was given: Image is empty")
     flags: dict[str, Any] = {
@@ -388,13 +388,13 @@ def container_flags(body: ContainerBody) -> dict[str, Any]:
 
 
 def command_of(body: ContainerBody) -> list[str] | None:
-    """Return the words of the command; a text is one word, as with Docker."""
+    """Return the words of the command; a string is a single word, as with Docker."""
     return [body.Cmd] if isinstance(body.Cmd, str) else body.Cmd
 
 
 def _environment(entries: tuple[str, ...]) -> tuple[str, ...]:
     for entry in entries:
-        # A bare name removes the image's; that it would be taken from here instead is no answer.
+        # In Docker a bare name removes the image's variable; here it would read the service's own.
         if "=" not in entry and entry in os.environ:
             raise InvalidArgumentError(f"the variable {entry} in Env has no value")
         if not entry or entry.startswith("="):
@@ -421,7 +421,7 @@ def _health(check: HealthTest | None) -> dict[str, Any]:
     elif kind == "CMD-SHELL":
         flags["health_cmd"] = " ".join(words)
     elif kind:
-        raise InvalidArgumentError(f"invalid Healthcheck.Test: {kind!r} is no kind of test")
+        raise InvalidArgumentError(f"invalid Healthcheck.Test: {kind!r} is not a kind of test")
     times = {
         "interval": check.Interval,
         "timeout": check.Timeout,
@@ -435,7 +435,7 @@ def _health(check: HealthTest | None) -> dict[str, Any]:
 
 
 def _networks(body: ContainerBody) -> list[NetworkRequest]:
-    """Return the networks to be joined, that of the mode first."""
+    """Return the networks to join, the one of the network mode first."""
     endpoints = dict(body.NetworkingConfig.EndpointsConfig)
     mode = body.HostConfig.NetworkMode
     if body.NetworkDisabled:
@@ -507,14 +507,14 @@ def _rates(limits: tuple[ThrottleDevice, ...]) -> tuple[DeviceLimit, ...]:
 
 
 def _bind(text: str) -> str:
-    # The client's folder is not the service's: what is relative has no meaning here.
+    # The service has another working directory than the client: a relative path means nothing.
     if text.startswith((".", "~")):
-        raise InvalidArgumentError(f"invalid bind: {text!r}: its source is no absolute path")
+        raise InvalidArgumentError(f"invalid bind: {text!r}: its source is not an absolute path")
     return text
 
 
 def _anonymous(host: Host, volumes: list[str]) -> list[str]:
-    """Return the anonymous volumes that nothing else is mounted in the place of."""
+    """Return the anonymous volumes at whose paths nothing else is mounted."""
     taken = {text.split(":")[1] for text in host.Binds if ":" in text}
     taken |= {mount.Target for mount in host.Mounts} | set(host.Tmpfs)
     return [path for path in volumes if path not in taken]
@@ -532,9 +532,9 @@ def _unmasked(host: Host) -> list[str]:
     ) <= set(READONLY_PATHS)
     if not usual:
         raise UnsupportedError(
-            "HostConfig.MaskedPaths and ReadonlyPaths are the usual ones, or none at all",
+            "HostConfig.MaskedPaths and ReadonlyPaths must be the defaults or empty",
             capability="masked paths",
-            provided_by="leave them out, or give two empty lists",
+            provided_by="omit them, or give two empty lists",
         )
     return []
 
@@ -575,7 +575,7 @@ def _devices(host: Host) -> tuple[DeviceRequest, ...]:
             found += parse_gpus(f"device={ids}" if ids else count)
         else:
             raise UnsupportedError(
-                "HostConfig.DeviceRequests are those of the driver cdi, or gpus",
+                "HostConfig.DeviceRequests must name the driver cdi, or request gpus",
                 capability=f"device driver {wish.Driver}",
                 provided_by="name a CDI device",
             )

@@ -1,4 +1,4 @@
-"""What a container says while it runs: attach, logs, wait, statistics."""
+"""The streams of a running container: attach, logs, wait, statistics."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ _BLOCK = 64 << 10
 
 
 def attach(call: Call) -> None:
-    """Connect a client with a container's streams, also before its start."""
+    """Connect a client to a container's streams, even before its start."""
     query, container = call.query, found(call)
     status = str(container.status)
     if status == "paused":
@@ -64,7 +64,7 @@ def attach(call: Call) -> None:
 
 
 def _awaited(call: Call, container: Container, client: Hijacked) -> Attachment | None:
-    """Return the container's streams as soon as it is started; None where it never will be."""
+    """Return the container's streams as soon as it has started; None if it never will."""
     containers = call.engine.containers
     if container.status.alive:
         try:
@@ -87,7 +87,7 @@ def _awaited(call: Call, container: Container, client: Hijacked) -> Attachment |
 
 
 def logs(call: Call) -> None:
-    """Send what a container wrote, and with ``follow`` what it goes on to write."""
+    """Send a container's output, and with ``follow`` also what it writes from now on."""
     query, container = call.query, found(call)
     wanted = {name for name in ("stdout", "stderr") if query.flag(name)}
     if not wanted:
@@ -131,7 +131,7 @@ def logs(call: Call) -> None:
 
 
 def wait(call: Call) -> None:
-    """Send a container's exit code once a condition is met; the head of the answer at once."""
+    """Send the head of the answer immediately, and the exit code once a condition is met."""
     condition = call.query.text("condition") or "not-running"
     if condition not in _CONDITIONS:
         raise InvalidArgumentError(
@@ -172,7 +172,7 @@ def _ended(
 
 
 def stats(call: Call) -> dict[str, Any] | None:
-    """Return counters of what a container uses, or send them each second."""
+    """Return counters of a container's resource usage, or send them every second."""
     from jupyter_containers.api.stats import sample
 
     query, container = call.query, found(call)

@@ -1,4 +1,4 @@
-"""Containers: create, list, look at, start, stop, change, remove."""
+"""Containers: create, list, inspect, start, stop, change, remove."""
 
 from __future__ import annotations
 
@@ -25,17 +25,17 @@ _LARGEST_TERMINAL = 10_000
 
 
 def name_of(call: Call) -> str:
-    """Return the container that a request is about, without Docker's slash."""
+    """Return the name of the requested container, without Docker's slash."""
     return call.names["name"].removeprefix("/")
 
 
 def found(call: Call) -> Container:
-    """Return the container that a request is about; raise :class:`NotFoundError`."""
+    """Return the requested container; raise :class:`NotFoundError`."""
     return call.engine.containers.get(name_of(call))
 
 
 def create(call: Call) -> Answer:
-    """Create a container of an image that is here."""
+    """Create a container from a local image."""
     body = read(call, ContainerBody)
     flags = container_flags(body)
     name = call.query.text("name").removeprefix("/")
@@ -91,7 +91,7 @@ def inspect(call: Call) -> dict[str, Any]:
 
 
 def start(call: Call) -> Answer | None:
-    """Start a container, those who attached before connected first; 304 where it runs."""
+    """Start a container after connecting the clients that wait for it; 304 if it runs."""
     record = found(call).record
     if record.state.status.alive:
         if str(record.state.status) == "paused":
@@ -110,7 +110,7 @@ def start(call: Call) -> Answer | None:
 
 
 def stop(call: Call) -> Answer | None:
-    """Stop a container; 304 where it does not run."""
+    """Stop a container; 304 if it does not run."""
     container = found(call)
     if not container.status.up:
         return Answer(304)
@@ -119,7 +119,7 @@ def stop(call: Call) -> Answer | None:
 
 
 def restart(call: Call) -> None:
-    """Stop a container if it runs, and start it."""
+    """Stop a container if it runs, then start it."""
     container = found(call)
     call.engine.containers.restart(container.id, _grace(call), signal=_signal(call))
 
@@ -151,7 +151,7 @@ def pause(call: Call) -> None:
 
 
 def unpause(call: Call) -> None:
-    """Let a paused container go on."""
+    """Resume a paused container."""
     call.engine.containers.unpause(name_of(call))
 
 
@@ -173,7 +173,7 @@ def remove(call: Call) -> None:
     """Remove a container."""
     query = call.query
     if query.flag("link"):
-        raise InvalidArgumentError("links are not removed apart from their container")
+        raise InvalidArgumentError("a link cannot be removed without its container")
     container = found(call)
     call.engine.containers.remove(container.id, force=query.flag("force"), volumes=query.flag("v"))
     call.state.expected.decide(container.id, lambda: None)
@@ -195,10 +195,10 @@ def resize(call: Call) -> Answer:
 
 
 def terminal_size(call: Call) -> tuple[int, int]:
-    """Return the rows and columns that a request names."""
+    """Return the rows and columns of a request."""
     sizes = [natural(call.query.text(name)) for name in ("h", "w")]
     if any(size is None or size > _LARGEST_TERMINAL for size in sizes):
-        raise InvalidArgumentError("invalid size of a terminal: h and w are whole numbers")
+        raise InvalidArgumentError("invalid size of a terminal: h and w must be whole numbers")
     return sizes[0] or 0, sizes[1] or 0
 
 
@@ -217,7 +217,7 @@ def top(call: Call) -> dict[str, Any]:
 
 
 def changes(call: Call) -> list[dict[str, Any]]:
-    """Return what a container changed of its image's files."""
+    """Return the changes of a container to its image's files."""
     kinds = {"C": 0, "A": 1, "D": 2}
     return [
         {"Path": change.path, "Kind": kinds[change.kind]}

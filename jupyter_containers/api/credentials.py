@@ -1,4 +1,4 @@
-"""Credentials that a client lends for one request: ``X-Registry-Auth``, ``X-Registry-Config``."""
+"""Credentials that a client sends for one request: ``X-Registry-Auth``, ``X-Registry-Config``."""
 
 from __future__ import annotations
 
@@ -33,14 +33,14 @@ class _Logins(Fields):
 
 
 def lent(call: Call, image: str) -> dict[str, Credential]:
-    """Return the credentials that a request lends for the registry of an image, by registry."""
+    """Return the credentials in a request for the registry of an image, by registry."""
     text = call.headers.get("X-Registry-Auth", "")
     login = decode(_decoded(text), Login) if text else Login()
     return _credentials({Reference.parse(image).registry: login})
 
 
 def lent_for_build(call: Call) -> dict[str, Credential]:
-    """Return the credentials that a build is lent, by registry."""
+    """Return the credentials in the request of a build, by registry."""
     text = call.headers.get("X-Registry-Config", "")
     if not text:
         return {}
@@ -49,7 +49,7 @@ def lent_for_build(call: Call) -> dict[str, Credential]:
 
 
 def registry_of(address: str) -> str:
-    """Return the registry that a client's address means: Docker Hub's has a path."""
+    """Return the registry of a client's server address, which for Docker Hub has a path."""
     name = address.removeprefix("https://").removeprefix("http://").partition("/")[0]
     return "docker.io" if name in ("", "index.docker.io", "registry-1.docker.io") else name
 

@@ -1,4 +1,4 @@
-"""What takes room on the disk: ``GET /system/df``."""
+"""Disk usage: ``GET /system/df``."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ _TYPES = ("container", "image", "volume", "build-cache")
 
 
 def df(call: Call) -> dict[str, Any]:
-    """Return what images, containers, volumes and the build cache take on disk."""
+    """Return the disk usage of images, containers, volumes and the build cache."""
     wanted = call.query.texts("type") or list(_TYPES)
     if unknown := [word for word in wanted if word not in _TYPES]:
         raise InvalidArgumentError(f"unknown object type: {unknown[0]}")

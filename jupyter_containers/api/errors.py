@@ -36,7 +36,7 @@ _STATUSES: tuple[tuple[type[ContainersError], int], ...] = (
 
 
 class StatusError(ContainersError):
-    """An answer that has a status of its own: what no error of the engine says."""
+    """An answer with a status that no error of the engine stands for."""
 
     def __init__(self, status: int, message: str) -> None:
         super().__init__(message)
@@ -47,7 +47,7 @@ PAGE_NOT_FOUND = Answer(404, {"message": "page not found"})
 
 
 def status_of(error: ContainersError) -> int:
-    """Return the HTTP status with which Docker answers for such an error."""
+    """Return the HTTP status that Docker sends for such an error."""
     if isinstance(error, StatusError):
         return error.status
     for kind, status in _STATUSES:
@@ -62,13 +62,13 @@ def status_of(error: ContainersError) -> int:
 
 
 def message_of(error: ContainersError) -> str:
-    """Return the text for a person in one line; Docker has no place for a hint of its own."""
+    """Return the message and its hint in one line; Docker's answer has no field for a hint."""
     text = _docker_words(error)
     return f"{text} ({error.hint})" if error.hint else text
 
 
 def _docker_words(error: ContainersError) -> str:
-    # Clients look for these words.
+    # Clients search for these words.
     text = error.message
     if isinstance(error, NotFoundError) and text.startswith("no such "):
         return f"N{text[1:]}"
@@ -76,5 +76,5 @@ def _docker_words(error: ContainersError) -> str:
 
 
 def answer_of(error: ContainersError) -> Answer:
-    """Return the answer that an error is told with."""
+    """Return the answer that reports an error."""
     return Answer(status_of(error), {"message": message_of(error)})

@@ -1,4 +1,4 @@
-"""Commands in running containers: create, start with its streams, look at."""
+"""Commands in running containers: create, start, attach, inspect."""
 
 from __future__ import annotations
 
@@ -63,7 +63,7 @@ def create(call: Call) -> Answer:
         "user": body.User,
         "workdir": body.WorkingDir,
         "privileged": body.Privileged,
-        # A bare name has no meaning: nothing is taken from the service's environment.
+        # A bare name means nothing here: variables are never taken from the service's environment.
         "env": [entry for entry in body.Env if "=" in entry],
         "detach_keys": body.DetachKeys or USUAL_KEYS,
     }
@@ -150,7 +150,7 @@ def _attended(call: Call, one: Exec) -> None:
         except OCIRuntimeError as error:
             code = error.exit_code if error.exit_code in (126, 127) else 126
             call.state.execs.end(one, code)
-            # As Docker: what could not be run is told on the stream.
+            # As in Docker, a command that cannot be run is reported on the stream.
             client.send("stdout", f"{message_of(error)}\r\n".encode())
         except VanishedError:
             call.state.execs.end(one, 137)

@@ -20,7 +20,7 @@ _BLOCK = 1 << 20
 
 
 class _Late(io.RawIOBase):
-    """An output whose answer begins with the first byte: until then an error is an error."""
+    """An output that begins the answer with its first byte, so earlier errors keep their status."""
 
     def __init__(self, call: Call, headers: dict[str, str]) -> None:
         super().__init__()
@@ -38,14 +38,14 @@ class _Late(io.RawIOBase):
         return self._buffer.write(data)
 
     def finish(self) -> None:
-        """Send what is left."""
+        """Send the rest."""
         if self._buffer is None:
             self._buffer = io.BufferedWriter(self._call.begin(TAR, self._headers), _BLOCK)
         self._buffer.flush()
 
 
 def tar_output(call: Call, headers: dict[str, str] | None = None) -> _Late:
-    """Return where an archive is written to; ``finish`` it when it is whole."""
+    """Return an output for an archive; call ``finish`` when it is complete."""
     return _Late(call, headers or {})
 
 
@@ -76,7 +76,7 @@ def _stat(call: Call, container_id: str) -> str:
     return base64.b64encode(msgspec.json.encode(document)).decode()
 
 
-# Go's io/fs.FileMode: a bit for each kind of file that is not a regular one.
+# Go's io/fs.FileMode: a bit for each type of file except regular files.
 _KINDS = {
     stat.S_IFDIR: 1 << 31,
     stat.S_IFLNK: 1 << 27,
@@ -89,7 +89,7 @@ _BITS = {stat.S_ISUID: 1 << 23, stat.S_ISGID: 1 << 22, stat.S_ISVTX: 1 << 20}
 
 
 def go_mode(mode: int) -> int:
-    """Return the mode of stat(2) as Go writes it."""
+    """Return a mode of stat(2) as Go's ``FileMode``."""
     bits = sum(there for here, there in _BITS.items() if mode & here)
     return (mode & 0o777) | _KINDS.get(stat.S_IFMT(mode), 0) | bits
 
@@ -118,7 +118,7 @@ def put(call: Call) -> Answer:
 
 
 def commit(call: Call) -> Answer:
-    """Make an image of a container."""
+    """Create an image from a container."""
     query = call.query
     name = query.text("container").removeprefix("/")
     container = call.engine.containers.get(name)
@@ -143,7 +143,7 @@ def change_lines(call: Call) -> list[str]:
 
 
 def _changes(body: ContainerBody) -> list[str]:
-    """Return a configuration as the instructions that make it."""
+    """Return the Dockerfile instructions that produce a configuration."""
     words = {
         "CMD": body.Cmd if isinstance(body.Cmd, list) else None,
         "ENTRYPOINT": body.Entrypoint if isinstance(body.Entrypoint, list) else None,
@@ -169,5 +169,5 @@ def _changes(body: ContainerBody) -> list[str]:
 def _quoted(text: str) -> str:
     escaped = text.replace("\\", "\\\\").replace('"', '\\"').replace("$", "\\$")
     if "\n" in escaped:
-        raise InvalidArgumentError("a variable or label of a commit is one line")
+        raise InvalidArgumentError("a variable or label of a commit must be a single line")
     return f'"{escaped}"'

@@ -1,4 +1,4 @@
-"""Images: pull, import, list, look at, tag, push, remove, search, prune, save and load."""
+"""Images: pull, import, list, inspect, tag, push, remove, search, prune, save and load."""
 
 from __future__ import annotations
 
@@ -60,7 +60,7 @@ def inspect(call: Call) -> dict[str, Any]:
 
 
 def history(call: Call) -> list[dict[str, Any]]:
-    """Return how an image came to be, newest step first."""
+    """Return the history of an image, newest step first."""
     return [
         {
             "Id": entry.id or "<missing>",
@@ -75,7 +75,7 @@ def history(call: Call) -> list[dict[str, Any]]:
 
 
 def _with_tag(name: str, tag: str) -> str:
-    """Return a name with the tag or digest that a request gives apart from it."""
+    """Return a name with the tag or digest that a request gives separately."""
     if not tag:
         return name
     return f"{name}@{tag}" if ":" in tag else f"{name}:{tag}"
@@ -88,7 +88,7 @@ def create(call: Call) -> None:
     elif call.query.text("fromImage"):
         _pull(call)
     else:
-        raise InvalidArgumentError("fromImage or fromSrc says what is to be created")
+        raise InvalidArgumentError("fromImage or fromSrc is required")
 
 
 def _pull(call: Call) -> None:
@@ -96,7 +96,7 @@ def _pull(call: Call) -> None:
     name, tag = query.text("fromImage"), query.text("tag")
     given = _with_tag(name, tag)
     reference = Reference.parse(given)
-    # Docker: a name alone is all of a repository to the API; clients say the tag that they mean.
+    # In Docker's API a name alone means all tags of a repository; clients send the tag they mean.
     everything = not tag and given == name and reference.familiar != name and "@" not in name
     lines = Lines(call)
     progress = TransferProgress(lines, done="Pull complete", exists="Already exists")
@@ -116,7 +116,7 @@ def _pull(call: Call) -> None:
 
 
 class _Outcome:
-    """Passes events on, and keeps what became of the whole."""
+    """Passes events on, and keeps the final outcome."""
 
     def __init__(self, sink: TransferProgress) -> None:
         self._sink = sink
@@ -137,7 +137,7 @@ def _import(call: Call) -> None:
     elif source.startswith(("http://", "https://")):
         given = source
     else:
-        raise InvalidArgumentError("fromSrc is - or an address (http, https)")
+        raise InvalidArgumentError("fromSrc must be - or an address (http, https)")
     lines = Lines(call)
     with lines.errors():
         image = call.engine.images.import_archive(
@@ -176,10 +176,10 @@ def push(call: Call) -> None:
 
 
 def tag(call: Call) -> Answer:
-    """Give an image one more name."""
+    """Give an image another name."""
     repository = call.query.text("repo")
     if not repository:
-        raise InvalidArgumentError("repo is the name that the image is to have")
+        raise InvalidArgumentError("repo is required: the new name of the image")
     call.engine.images.tag(call.names["name"], _with_tag(repository, call.query.text("tag")))
     return Answer(201, b"")
 
@@ -199,7 +199,7 @@ def _deleted(lines: Sequence[str]) -> list[dict[str, str]]:
 
 
 def prune(call: Call) -> dict[str, Any]:
-    """Remove images without a name; with ``dangling=false`` all that no container uses."""
+    """Remove untagged images; with ``dangling=false`` all images that no container uses."""
     filters = call.query.filters()
     dangling = filters.pop("dangling", ("true",))
     everything = dangling[-1].lower() in ("0", "false")
@@ -212,13 +212,13 @@ def prune(call: Call) -> dict[str, Any]:
 
 
 def search(call: Call) -> list[dict[str, Any]]:
-    """Return the repositories that a registry finds."""
+    """Return the search results of a registry."""
     term = call.query.text("term")
     if not term:
-        raise InvalidArgumentError("term is what is to be searched for")
+        raise InvalidArgumentError("term is required: the text to search for")
     limit = call.query.whole("limit") or 25
     if not 1 <= limit <= 100:
-        raise InvalidArgumentError("limit is a number from 1 to 100")
+        raise InvalidArgumentError("limit must be a number from 1 to 100")
     return [
         {
             "name": found.name,
@@ -235,7 +235,7 @@ def save(call: Call) -> None:
     """Send images as one archive."""
     names = [call.names["name"]] if "name" in call.names else call.query.texts("names")
     if not names:
-        raise InvalidArgumentError("names are the images that are to be saved")
+        raise InvalidArgumentError("names is required: the images to save")
     output = tar_output(call)
     call.engine.images.save(
         names,
@@ -248,7 +248,7 @@ def save(call: Call) -> None:
 
 
 def load(call: Call) -> None:
-    """Bring the images of an archive here."""
+    """Load the images of an archive."""
     lines = Lines(call)
     source = cast("BinaryIO", io.BufferedReader(call.body, _BLOCK))
     with lines.errors():

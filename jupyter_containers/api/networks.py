@@ -1,4 +1,4 @@
-"""Networks: create, list, look at, connect, remove."""
+"""Networks: create, list, inspect, connect, remove."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ _KEYS = ("dangling", "driver", "id", "label", "name", "scope", "type")
 
 
 class SubnetConfig(Fields):
-    """One subnet and what of it is given out."""
+    """One subnet, and the range of addresses for containers in it."""
 
     Subnet: str = ""
     IPRange: str = ""
@@ -28,7 +28,7 @@ class SubnetConfig(Fields):
 
 
 class Addresses(Fields):
-    """Who gives out addresses, and which."""
+    """The address management of a network: its driver and subnets."""
 
     Driver: str = ""
     Config: tuple[SubnetConfig, ...] = ()

@@ -1,7 +1,7 @@
 """Progress of long work as lines of JSON: pulls, pushes, loads, builds.
 
-The answer begins with the first line: an error that comes before it is answered with its status,
-a later one in a last line (``errorDetail``).
+The answer begins with the first line: an earlier error is answered with its status, a later one
+becomes the last line (``errorDetail``).
 """
 
 from __future__ import annotations
@@ -31,7 +31,7 @@ _UPDATE_SECONDS = 0.1
 
 
 class Lines:
-    """The lines of one answer, from any thread; the client's going away cancels the work."""
+    """The lines of one answer, from any thread; a client that disconnects cancels the work."""
 
     def __init__(self, call: Call) -> None:
         self._call = call
@@ -49,16 +49,16 @@ class Lines:
                 self._call.cancel.cancel()
 
     def stream(self, text: str) -> None:
-        """Send a text that clients print as it is."""
+        """Send a text that clients print unchanged."""
         self.send({"stream": text})
 
     def status(self, text: str, **more: Any) -> None:
-        """Send a line of words."""
+        """Send a status line."""
         self.send({"status": text, **more})
 
     @contextmanager
     def errors(self) -> Iterator[None]:
-        """Tell an error of the block as the last line, where lines were sent before it."""
+        """Send an error of the block as the last line if lines have been sent; else raise it."""
         try:
             yield
         except OperationCancelledError as error:

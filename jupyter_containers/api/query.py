@@ -1,4 +1,4 @@
-"""The parameters of a request's address, as Docker's daemon reads them."""
+"""The parameters of a request's address, parsed as Docker's daemon parses them."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ _MOST_FIELDS = 1000
 
 
 class Query:
-    """The parameters by name; the last of several counts, but for :meth:`texts`."""
+    """The parameters by name; the last of several counts, except for :meth:`texts`."""
 
     def __init__(self, text: str) -> None:
         try:
@@ -32,7 +32,7 @@ class Query:
         return name in self._values
 
     def text(self, name: str, default: str = "") -> str:
-        """Return a parameter as it was written."""
+        """Return a parameter as it stands in the address."""
         return self._values.get(name, [default])[-1]
 
     def texts(self, name: str) -> list[str]:
@@ -40,7 +40,7 @@ class Query:
         return self._values.get(name, [])
 
     def flag(self, name: str, *, default: bool = False) -> bool:
-        """Return a truth value: all but 0, no, false and none mean yes, as in Docker."""
+        """Return a boolean: anything but 0, no, false and none means true, as in Docker."""
         if name not in self._values:
             return default
         return self.text(name).strip().lower() not in _FALSE
@@ -71,7 +71,7 @@ class Query:
             raise InvalidArgumentError(f"invalid {name}: {text[:40]!r} is not a time") from error
 
     def document(self, name: str, kind: type[msgspec.Struct] | object) -> object:
-        """Return a parameter that is JSON; None for none."""
+        """Return a parameter that is JSON; None if it is missing."""
         text = self.text(name)
         if text in ("", "null"):  # the client of 20.10 sends null for an option without a value
             return None
@@ -81,7 +81,7 @@ class Query:
             raise InvalidArgumentError(f"invalid {name}: {error}") from error
 
     def filters(self) -> dict[str, tuple[str, ...]]:
-        """Return ``filters``: by name, as lists or as Docker wrote them before (name to truth)."""
+        """Return ``filters`` by name, from lists or Docker's older form (value to boolean)."""
         found = self.document("filters", dict[str, list[str] | dict[str, bool]])
         assert found is None or isinstance(found, Mapping)
         return {

@@ -1,4 +1,4 @@
-"""The addresses of the API: a method, a path with open parts, and the handler.
+"""The addresses of the API: a method, a path with placeholders, and the handler.
 
 A path may begin with a version (``/v1.43``).  ``{name}`` is one part of a path, ``{name*}`` one or
 more: the names of images have slashes.
@@ -23,7 +23,7 @@ _VERSION = re.compile(r"/v(\d{1,3})\.(\d{1,3})(?=/)")
 
 @dataclass(frozen=True, slots=True)
 class Route:
-    """An address and ``module:function`` of its handler; ``streams`` a body of any length."""
+    """An address and its handler as ``module:function``; ``streams`` if its body is streamed."""
 
     method: str
     path: str
@@ -112,7 +112,7 @@ ROUTES: tuple[Route, ...] = tuple(
     """.strip().splitlines()
 )
 
-# What a node that is in no swarm answers.
+# The answer of a node outside any swarm.
 _SWARM = re.compile(r"/(swarm|nodes|services|tasks|secrets|configs)(/.*)?")
 
 
@@ -125,7 +125,7 @@ _TABLE = tuple((_pattern(route.path), route) for route in ROUTES)
 
 
 def split_version(path: str) -> tuple[tuple[int, int], str]:
-    """Return the version that a path asks for, and the rest; raise where it is not served."""
+    """Return the version in a path and the rest; raise if that version is not served."""
     match = _VERSION.match(path)
     if match is None:
         return CURRENT, path
@@ -146,9 +146,9 @@ def split_version(path: str) -> tuple[tuple[int, int], str]:
 
 
 def find(method: str, path: str) -> tuple[Route, Mapping[str, str]]:
-    """Return the route of a path without its version, and what its open parts are.
+    """Return the route of a path without its version, and the values of its placeholders.
 
-    Raises :class:`StatusError`: 404 for a page that is not here, 503 for those of a swarm.
+    Raises :class:`StatusError`: 404 for an unknown path, 503 for those of a swarm.
     """
     for pattern, route in _TABLE:
         match = pattern.fullmatch(path)

@@ -1,7 +1,7 @@
-"""A service: a socket of one user, from its first request to its idle end.
+"""The service on a socket of one user, until it has been idle for long enough.
 
-Lifecycle: bind, answer, and end after ``idle`` seconds without a request, at SIGTERM or at SIGINT:
-then streams are ended, builds cancelled and the store closed.  Containers go on.
+Lifecycle: bind, answer, and end after ``idle`` seconds without a request, or on SIGTERM or SIGINT.
+At its end streams are closed, builds cancelled and the store closed; containers keep running.
 """
 
 from __future__ import annotations
@@ -28,9 +28,9 @@ _BACKLOG = 1024
 
 
 def bind(path: Path) -> socket.socket:
-    """Return a listening socket that only its user can open, in place of one that is dead.
+    """Return a listening socket that only its user can open, replacing a dead one.
 
-    Raises :class:`AlreadyExistsError` where another service answers there.
+    Raises :class:`AlreadyExistsError` if another service answers there.
     """
     if len(os.fsencode(path)) > 107:
         raise InvalidArgumentError(
@@ -61,9 +61,9 @@ def bind(path: Path) -> socket.socket:
 
 
 async def serve(engine: Engine, listening: socket.socket, idle: float, ready: int) -> None:
-    """Answer requests until nobody has come for ``idle`` seconds (0: for ever) or a signal ends it.
+    """Serve until ``idle`` seconds pass without a request (0: never), or until a signal.
 
-    ``ready`` is a descriptor that gets a byte when the service answers; -1 for none.
+    A byte is written to the descriptor ``ready`` when the service can answer (-1: none).
     """
     from tornado.httpserver import HTTPServer
 
@@ -105,7 +105,7 @@ async def _until_idle(calls: Calls, idle: float, ended: asyncio.Event) -> None:
 
 
 def main() -> int:
-    """Serve the engine of the settings in the environment; the words: path, seconds, descriptor."""
+    """Serve the engine of the environment's settings; arguments: path, seconds, descriptor."""
     path, idle, ready = Path(sys.argv[1]), float(sys.argv[2]), int(sys.argv[3])
     try:
         if os.geteuid() != 0:

@@ -1,7 +1,7 @@
-"""What a service remembers between requests, and forgets at its end.
+"""The state that a service keeps between requests, and loses when it ends.
 
-*Execs* are commands that were created, run or have ended.  *Expected* are clients that attached to
-a container before its start: the start connects them before the first instruction.
+*Execs* are commands that were created, are running or have ended.  *Expected* are clients that
+attached to a container before its start: they are connected before its first instruction.
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ _KEPT_SECONDS = 300.0
 
 @dataclass(slots=True)
 class Exec:
-    """A command in a container: its document, and how far it is."""
+    """A command in a container: its document and its state."""
 
     id: str
     container_id: str
@@ -51,7 +51,7 @@ class Exec:
 
 
 class Execs:
-    """The commands of a service; those that ended are forgotten after five minutes."""
+    """The commands of a service; an ended one is removed after five minutes."""
 
     def __init__(self) -> None:
         self._items: OrderedDict[str, Exec] = OrderedDict()
@@ -60,7 +60,7 @@ class Execs:
     def add(
         self, container_id: str, words: tuple[str, ...], flags: dict[str, Any], document: Any
     ) -> Exec:
-        """Return a new command."""
+        """Add a command and return it."""
         made = Exec(new_id(), container_id, words, flags, document)
         with self._lock:
             now = time.monotonic()
@@ -81,7 +81,7 @@ class Execs:
         return found[0]
 
     def begin(self, one: Exec) -> None:
-        """Mark a command as started; raise :class:`StatusError` (409) for the second time."""
+        """Mark a command as started; raise :class:`StatusError` (409) if it already was."""
         with self._lock:
             if one.started:
                 word = "running" if one.running else "already run"
@@ -104,7 +104,7 @@ class Execs:
 
 
 class Expectation:
-    """A client that has attached to a container which does not run yet."""
+    """A client attached to a container that does not run yet."""
 
     def __init__(self) -> None:
         self.attachment: Attachment | None = None
@@ -112,12 +112,12 @@ class Expectation:
         self._decided = threading.Event()
 
     def fulfil(self, attachment: Attachment | None) -> None:
-        """Connect the client; None ends its waiting without a container."""
+        """Connect the client, or with None end its wait without a container."""
         self.attachment, self.failed = attachment, attachment is None
         self._decided.set()
 
     def wait(self, seconds: float) -> bool:
-        """Return whether it was decided within a time."""
+        """Return whether the wait has ended within the time."""
         return self._decided.wait(seconds)
 
 
@@ -129,14 +129,14 @@ class Expected:
         self._lock = threading.Lock()
 
     def add(self, container_id: str) -> Expectation:
-        """Return a new expectation."""
+        """Add an expectation and return it."""
         made = Expectation()
         with self._lock:
             self._waiting.setdefault(container_id, []).append(made)
         return made
 
     def drop(self, container_id: str, one: Expectation) -> None:
-        """Forget a client that is gone."""
+        """Remove a client that has disconnected."""
         with self._lock:
             waiting = self._waiting.get(container_id, [])
             if one in waiting:
@@ -145,7 +145,7 @@ class Expected:
                 self._waiting.pop(container_id, None)
 
     def decide(self, container_id: str, attach: Callable[[], Attachment | None]) -> None:
-        """Connect (or, with None, dismiss) all that wait for a container."""
+        """Connect all clients that wait for a container; with None, end their wait."""
         with self._lock:
             waiting = self._waiting.pop(container_id, [])
         for one in waiting:
@@ -154,7 +154,7 @@ class Expected:
 
 @dataclass(slots=True)
 class ServiceState:
-    """The memory of one service; its parts lock themselves."""
+    """The state of one service; each part has its own lock."""
 
     stopping: threading.Event = field(default_factory=threading.Event)
     execs: Execs = field(default_factory=Execs)

@@ -1,4 +1,4 @@
-"""A container's counters in the words of ``GET /containers/{name}/stats``."""
+"""A container's counters in the format of ``GET /containers/{name}/stats``."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ _NEVER = "0001-01-01T00:00:00Z"
 def sample(
     container: Container, before: ContainerStats | None, now: ContainerStats
 ) -> dict[str, Any]:
-    """Return one reading beside the one before it."""
+    """Return one reading together with the previous one."""
     name = {"name": f"/{container.name}", "id": container.id}
     if not container.status.alive:
         return {**_reading(None), "preread": _NEVER, "precpu_stats": _cpu(None), **name}
@@ -71,7 +71,7 @@ def _cpu(reading: ContainerStats | None) -> dict[str, Any]:
             "usage_in_kernelmode": 0,
             "usage_in_usermode": 0,
         },
-        # All processors' time since their start: what Docker's clients divide by.
+        # The time of all processors since boot: Docker's clients divide by it.
         "system_cpu_usage": int(reading.read_at * 1e9) * count,
         "online_cpus": count,
         "throttling_data": {

@@ -1,8 +1,8 @@
-"""Connections that were taken over: a container's streams in both directions.
+"""Hijacked connections: a container's streams in both directions.
 
 Without a terminal each piece of output is a *frame*: the stream (1 output, 2 errors), three zeros,
-the length in four bytes, and the bytes.  With one it is raw.  A client that ends its direction only
-(*half-close*) still reads; one that is gone altogether raises :class:`VanishedError`.
+the length in four bytes, and the bytes.  With a terminal it is raw.  A client that closes only its
+sending side (*half-close*) still reads; one that closes both causes :class:`VanishedError`.
 """
 
 from __future__ import annotations
@@ -27,17 +27,17 @@ _CHUNK = 65536
 
 
 def frame(stream: StreamName, data: bytes) -> bytes:
-    """Return a piece of output with its head."""
+    """Return a piece of output with its header."""
     return _FRAME.pack(_NUMBERS[stream], len(data)) + data
 
 
 def content_type(call: Call, *, terminal: bool) -> str:
-    """Return the type of an answer of frames, which Docker names since 1.42."""
+    """Return the content type of frames, which Docker names since 1.42."""
     return RAW if terminal or call.version < (1, 42) else MULTIPLEXED
 
 
 class Hijacked:
-    """The connection of a call, taken over; close it, or use it in a ``with`` block."""
+    """The hijacked connection of a call; close it, or use it in a ``with`` block."""
 
     def __init__(self, call: Call, *, terminal: bool) -> None:
         self._terminal = terminal
@@ -55,7 +55,7 @@ class Hijacked:
 
     @property
     def descriptor(self) -> int:
-        """Where to read what the client sends."""
+        """The descriptor from which to read the client's input."""
         return self._socket.fileno()
 
     def send(self, stream: StreamName, data: bytes) -> None:
@@ -76,7 +76,7 @@ class Hijacked:
             self._socket.sendall((head + data)[sent:])
 
     def check(self) -> None:
-        """Raise :class:`VanishedError` where the client has closed both directions."""
+        """Raise :class:`VanishedError` if the client has closed both directions."""
         if self.gone:
             raise VanishedError
 
@@ -86,7 +86,7 @@ class Hijacked:
         return any(event & (select.POLLHUP | select.POLLERR) for _, event in self._poller.poll(0))
 
     def close(self) -> None:
-        """End the stream; what the client still sends is read, or it would lose the last output."""
+        """End the stream; read the client's remaining input, or it would lose the last output."""
         with suppress(OSError):
             self._socket.shutdown(socket.SHUT_WR)
         if self._feeder is not None:
@@ -104,9 +104,9 @@ class Hijacked:
         self._socket.close()
 
     def input_pipe(self) -> int:
-        """Return the reading end of a pipe that gets what the client sends; the caller closes it.
+        """Return the reading end of a pipe with the client's input; the caller closes it.
 
-        For a process that is given its input itself: the connection is not its to write to.
+        For a process that inherits its input: it must not be able to write to the connection.
         """
         reading, writing = os.pipe2(os.O_CLOEXEC)
         self._feeder = threading.Thread(
@@ -124,7 +124,7 @@ class Hijacked:
             while rest:
                 rest = rest[pipe.write(rest) :]
             while True:
-                # Not in splice, which would keep the pipe's reader out until something came.
+                # Not in splice, which would block the pipe's reader until data arrives.
                 ready = dict(poller.poll())
                 if writing in ready or not os.splice(self._socket.fileno(), writing, _CHUNK * 16):
                     return

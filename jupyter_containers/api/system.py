@@ -1,4 +1,4 @@
-"""The service itself: ping, version, info, events, disk usage, logging in."""
+"""The service itself: ping, version, info, events, login."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from jupyter_containers.api.routes import CURRENT_TEXT, MINIMUM_TEXT
 from jupyter_containers.errors import OperationCancelledError
 from jupyter_containers.version import __version__
 
-# As Go names them.
+# Go's names of architectures.
 _ARCHITECTURES = {"x86_64": "amd64", "aarch64": "arm64"}
 _NO_CACHE = {
     "Cache-Control": "no-cache, no-store, must-revalidate",
@@ -33,12 +33,12 @@ _NO_SWARM = {
 
 
 def ping(call: Call) -> Answer:  # noqa: ARG001  # a handler
-    """Answer that the service is there, with its API version in the headers."""
+    """Confirm that the service answers, with its API version in the headers."""
     return Answer(200, b"OK", _NO_CACHE)
 
 
 def version(call: Call) -> dict[str, Any]:
-    """Return the versions of the engine and of what it works with."""
+    """Return the versions of the engine and of its programs."""
     facts = call.engine.system.info()
     machine = os.uname()
     engine = {
@@ -69,7 +69,7 @@ def version(call: Call) -> dict[str, Any]:
 
 
 def info(call: Call) -> dict[str, Any]:
-    """Return the facts of ``docker info``."""
+    """Return the data of ``docker info``."""
     facts = call.engine.system.info()
     runtime = facts["DefaultRuntime"]
     return {
@@ -153,19 +153,19 @@ def _now() -> str:
 
 
 def plugins(call: Call) -> list[Any]:  # noqa: ARG001  # a handler
-    """Return that there are none."""
+    """Return an empty list: there are no plugins."""
     return []
 
 
 def auth(call: Call) -> dict[str, str]:
-    """Try a user's credentials out at their registry; they are kept by the client alone."""
+    """Check a user's credentials with their registry; only the client stores them."""
     login = read(call, Login)
     call.engine.registries.verify(registry_of(login.serveraddress), login.username, login.password)
     return {"Status": "Login Succeeded", "IdentityToken": ""}
 
 
 def events(call: Call) -> None:
-    """Send what happens as lines of JSON, until the time that was asked for or the client goes."""
+    """Send events as lines of JSON, until the requested time or until the client disconnects."""
     query = call.query
     filters = query.filters()
     found = call.engine.system.events(

@@ -1,4 +1,4 @@
-"""Volumes: create, list, look at, remove."""
+"""Volumes: create, list, inspect, remove."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ class VolumeBody(Fields):
 
 
 def create(call: Call) -> Answer:
-    """Create a volume; one that exists is told as it is."""
+    """Create a volume, or return the existing one of that name."""
     body = read(call, VolumeBody, VolumeBody())
     made = call.engine.volumes.create(
         body.Name or None, driver=body.Driver or None, label=body.Labels, opt=body.DriverOpts
@@ -42,7 +42,7 @@ def inspect(call: Call) -> dict[str, Any]:
 
 
 def remove(call: Call) -> None:
-    """Remove a volume; with ``force`` one that is not here is no error."""
+    """Remove a volume; with ``force`` a missing one is ignored."""
     name = call.names["name"]
     if call.query.flag("force") and name not in call.engine.volumes:
         return
@@ -50,7 +50,7 @@ def remove(call: Call) -> None:
 
 
 def prune(call: Call) -> dict[str, Any]:
-    """Remove volumes that no container has: anonymous ones, with ``all=true`` named ones too."""
+    """Remove anonymous volumes that no container uses, and with ``all=true`` named ones too."""
     filters = call.query.filters()
     everything = call.version < (1, 42)
     if "all" in filters:

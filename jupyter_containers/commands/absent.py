@@ -1,11 +1,11 @@
-"""Words of Docker's that are no commands or flags here, and what to say instead.
+"""Docker's commands and flags that do not exist here, with hints.
 
-Near matches of these would mislead: ``swarm`` is no misspelt ``start``.
+Suggesting similar words would mislead: ``swarm`` is not a misspelt ``start``.
 """
 
 from __future__ import annotations
 
-_ONE_MACHINE = "there is no swarm here; run -d --restart always keeps a container going"
+_ONE_MACHINE = "there is no swarm here; run -d --restart always keeps a container running"
 _OF_COMPOSE = {
     "compose attach": "logs -f shows what the services write",
     "compose commit": "commit PROJECT-SERVICE-1 NAME",
@@ -13,21 +13,21 @@ _OF_COMPOSE = {
     "compose publish": "a project is its file: share that",
     "compose viz": "a cell of %%compose draws the project",
 }
-_BUILDERS = "there are no builders to choose from: build is all of it, also for --platform"
+_BUILDERS = "there are no builders to choose: build does everything, also with --platform"
 _LISTS = "ps lists containers, images lists images"
 _REMOVES = "rm removes containers, rmi images"
 
 INSTEAD = {
-    "docker": "leave the word out: the command follows at once",
+    "docker": "omit the word: write the command directly",
     **_OF_COMPOSE,
     **dict.fromkeys(("swarm", "service", "stack", "node", "config"), _ONE_MACHINE),
     "secret": "build --secret id=… for a build; -v FILE:/run/secrets/NAME:ro for a container",
-    "context": "there is no daemon to choose: the setting root is the store that is used",
+    "context": "there is no daemon to select: the setting root selects the store",
     "plugin": "plugins belong to Docker's daemon; volumes are local, networks bridges",
-    "trust": "signatures are not read; pull NAME@sha256:… takes what has that digest",
-    **dict.fromkeys(("scan", "scout", "sbom"), "save NAME -o FILE gives an image to a scanner"),
+    "trust": "signatures are not verified; pull NAME@sha256:… pins an image by its digest",
+    **dict.fromkeys(("scan", "scout", "sbom"), "save NAME -o FILE writes an archive for a scanner"),
     "init": "write a Dockerfile (%%dockerfile in a cell), then build",
-    "checkpoint": "a container cannot be frozen to disk; pause, or commit its files",
+    "checkpoint": "a container cannot be saved to disk; pause it, or commit its files",
     **dict.fromkeys(("ls", "list"), _LISTS),
     **dict.fromkeys(("remove", "delete", "del"), _REMOVES),
     "download": "pull downloads an image",
@@ -38,13 +38,13 @@ INSTEAD = {
     **dict.fromkeys(("buildx create", "buildx use", "buildx ls", "buildx inspect"), _BUILDERS),
     **dict.fromkeys(("buildx bootstrap", "buildx version", "buildx rm", "buildx stop"), _BUILDERS),
     **{
-        f"build --{flag}": "BuildKit does without it too: leave it out"
+        f"build --{flag}": "BuildKit does not need it either: omit it"
         for flag in (
             *("memory", "memory-swap", "cpu-shares", "cpu-period", "cpu-quota", "cpuset-cpus"),
             *("cpuset-mems", "isolation", "security-opt", "cgroup-parent"),
         )
     },
-    "build --squash": "FROM scratch and COPY --from=STAGE / / in a last stage make one layer",
+    "build --squash": "a last stage with FROM scratch and COPY --from=STAGE / / has one layer",
     "buildx imagetools": "manifest inspect NAME, manifest create NAME IMAGE…",
-    "buildx bake": "bake files are not read: build once for each target",
+    "buildx bake": "bake files are not supported: run build for each target",
 }

@@ -1,6 +1,6 @@
-"""What a word on a command line may be, from the grammar and from what is in the store.
+"""Completion of a command line, from the grammar and the objects in the store.
 
-Nothing in here is slow and nothing raises: whoever types must not wait, nor read about errors.
+Nothing here is slow and nothing raises: typing must not be interrupted by waits or errors.
 """
 
 from __future__ import annotations
@@ -10,12 +10,12 @@ from collections.abc import Callable, Iterable, Sequence
 from jupyter_containers.commands.grammar import GROUPS, members, spellings
 from jupyter_containers.commands.words import Flag, Operand, Verb
 
-# ``names("image")`` returns the names of all images; so for container, network and volume.
+# ``names("image")`` returns the names of all images; likewise container, network and volume.
 Names = Callable[[str], Iterable[str]]
 
 
 def complete(words: Sequence[str], token: str, names: Names) -> list[str]:
-    """Return what may stand in place of ``token``, which follows the finished ``words``."""
+    """Return the completions of ``token``, which follows the finished ``words``."""
     known = spellings()
     if not words:
         firsts = {name.partition(" ")[0] for name in known} | set(GROUPS) | {"help"}
@@ -35,7 +35,7 @@ def complete(words: Sequence[str], token: str, names: Names) -> list[str]:
 
 
 def complete_verb(verb: Verb, words: Sequence[str], token: str, names: Names) -> list[str]:
-    """Return what may stand in place of ``token`` after a verb and ``words``."""
+    """Return the completions of ``token`` after a verb and ``words``."""
     operands, waiting = _read(verb, words)
     if waiting is not None:
         return _flag_values(waiting, token, names)
@@ -59,7 +59,7 @@ def _long_flags(verb: Verb) -> dict[str, Flag]:
 
 
 def _read(verb: Verb, words: Sequence[str]) -> tuple[int, Flag | None]:
-    """Return how many operands there are, and the flag that still waits for its value."""
+    """Return the number of operands, and the flag whose value is missing, if any."""
     long, short = _long_flags(verb), {flag.short: flag for flag in verb.flags if flag.short}
     operands = 0
     waiting: Flag | None = None

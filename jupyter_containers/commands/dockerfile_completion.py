@@ -1,4 +1,4 @@
-"""What a word of a Dockerfile may be: instructions, their flags, stages, images."""
+"""Completion in Dockerfiles: instructions, their flags, stages, images."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ _STAGE = re.compile(r"^\s*FROM\s+.*\sAS\s+(\S+)\s*$", re.IGNORECASE)
 
 
 def complete_dockerfile(before: str, names: Names) -> tuple[str, list[str]]:
-    """Return the word at the end of ``before``, and what may stand in its place.
+    """Return the word at the end of ``before``, and its completions.
 
     ``before`` is the Dockerfile's text up to the cursor.
     """
@@ -76,7 +76,7 @@ def _sources(token: str, stages: list[str], names: Names) -> list[str]:
 
 def _keywords(token: str) -> list[str]:
     found = [word for word in KEYWORDS if word.startswith(token.upper()) and word != "MAINTAINER"]
-    # Whoever types small letters goes on with them.
+    # A word in lower case is completed in lower case.
     return [word.lower() for word in found] if token and token.islower() else found
 
 

@@ -1,4 +1,4 @@
-"""From words to a value: parse, find the verb's function, call it."""
+"""Executes a command: parses the words, finds the verb's function and calls it."""
 
 from __future__ import annotations
 
@@ -14,15 +14,15 @@ from jupyter_containers.errors import ContainerFailedError, StepFailedError
 
 
 def execute(session: Session, words: Sequence[str]) -> Any:
-    """Return the value of the command that ``words`` mean.
+    """Execute the command in ``words`` and return its value.
 
-    Raises whatever the engine raises, and :class:`InvalidArgumentError` for a wrong command line.
+    Raises the engine's errors, and :class:`InvalidArgumentError` for a wrong command line.
     """
     return perform(session, parse(words))
 
 
 def perform(session: Session, parsed: Parsed) -> Any:
-    """Return the value of a parsed command."""
+    """Execute a parsed command and return its value."""
     if parsed.help or parsed.verb is None:
         from jupyter_containers.commands.help import help_text
         from jupyter_containers.commands.render.results import Text
@@ -33,7 +33,7 @@ def perform(session: Session, parsed: Parsed) -> Any:
         if isinstance(handler, Call):
             return pass_on(session, parsed, handler)
         module, _, function = handler.partition(":")
-        # A verb's module is imported when the verb is used: the others cost nothing.
+        # A verb's module is imported only when the verb is used.
         found = import_module(f"jupyter_containers.commands.verbs.{module}")
         return getattr(found, function)(session, parsed)
     except (StepFailedError, ContainerFailedError) as error:
@@ -42,7 +42,7 @@ def perform(session: Session, parsed: Parsed) -> Any:
 
 
 def _readable(lines: Sequence[str]) -> list[str]:
-    """Return a log's last lines as a terminal leaves them, with no sequence that acts on ours."""
+    """Return a log's last lines as a terminal would show them, without control sequences."""
     from jupyter_containers.commands.render.ansi import visible_lines
     from jupyter_containers.printable import printable
 

@@ -1,4 +1,4 @@
-"""Help texts, made from the declaration."""
+"""Help texts, generated from the declarations."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from jupyter_containers.commands.words import Parsed, Verb
 
 
 def help_text(parsed: Parsed, program: str) -> str:
-    """Return what ``--help`` shows; ``program`` is how the reader calls it (``%container``)."""
+    """Return the text of ``--help``; ``program`` is the command's name (``%container``)."""
     if parsed.verb is not None:
         return verb_help(parsed.verb, program)
     if parsed.topic:
@@ -16,7 +16,7 @@ def help_text(parsed: Parsed, program: str) -> str:
 
 
 def verb_help(verb: Verb, program: str) -> str:
-    """Return usage, meaning, aliases, examples and flags of one verb."""
+    """Return usage, description, aliases, examples and flags of one verb."""
     lines = [f"Usage:  {program} {verb.usage}", "", verb.help]
     if verb.aliases:
         lines += ["", f"Aliases:  {', '.join(verb.aliases)}"]
@@ -56,7 +56,7 @@ def overview(program: str) -> str:
 
 
 def example_lines(verb: Verb, program: str) -> list[str]:
-    """Return the lines that show a verb's examples, each below what it does."""
+    """Return the lines of a verb's examples with their explanations."""
     lines = []
     for line, meaning in verb.examples:
         if meaning:

@@ -1,4 +1,4 @@
-"""The one line about a command that was interrupted: what has become of its work."""
+"""The line about an interrupted command: the state in which it left its work."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ __all__ = ["answered", "remark"]
 
 
 def remark(parsed: Parsed, interrupt: BaseException) -> str:
-    """Return the line: what the clean-up has noted, or else what the verb declares."""
+    """Return the line: the note of the clean-up, or else the verb's declaration."""
     verb = parsed.verb
     declared = verb.interrupted if verb else Interrupted()
     parts = notes_of(interrupt) or [declared.kept]

@@ -1,8 +1,9 @@
-"""Words into a :class:`~jupyter_containers.commands.words.Parsed`, the way Docker reads them.
+"""Parses words into a :class:`~jupyter_containers.commands.words.Parsed`, as Docker does.
 
 Flags may be ``--name value``, ``--name=value``, ``-n value``, ``-nvalue``, ``-n=value``; letters
-combine (``-it``, ``-dp 80:80``); ``--`` ends the flags.  Of a flag given twice the last counts,
-a list flag collects.  Every mistake raises :class:`InvalidArgumentError` with the nearest match.
+combine (``-it``, ``-dp 80:80``); ``--`` ends the flags.  The last value of a repeated flag counts;
+a list flag collects all.  Every mistake raises :class:`InvalidArgumentError` with the closest
+match.
 """
 
 from __future__ import annotations
@@ -27,11 +28,11 @@ _FALSE = {"0", "f", "F", "false", "FALSE", "False"}
 def parse(
     words: Sequence[str], extra: Sequence[Flag] = (), is_data: IsData | None = None
 ) -> Parsed:
-    """Return the command that ``words`` (verb first) mean.
+    """Return the parsed command of ``words`` (verb first).
 
-    ``extra`` are a front end's own flags, for every verb that has none of that name; ``is_data``
-    tells for ``run`` in a notebook whether the word after ``-i`` is a variable to hand over
-    (``df``, ``df=df.csv``) rather than what Docker has there: the next flag or the image.
+    ``extra`` are a front end's own flags, for every verb without a flag of that name; for ``run``
+    in a notebook, ``is_data`` decides whether the word after ``-i`` is a variable to pass (``df``,
+    ``df=df.csv``) or, as in Docker, the next flag or the image.
     """
     if not words or words[0] in ("--help", "-h"):
         return Parsed(None, help=True)
@@ -55,7 +56,7 @@ def parse(
     if words[0].startswith("-"):
         raise FlagError(
             f"unknown flag: {words[0]}",
-            hint="the command comes first (ps --all): there is no daemon to choose before it",
+            hint="the command comes first (ps --all): there is no daemon to select before it",
         )
     names = sorted({name for name in spellings() if " " not in name} | set(GROUPS))
     raise InvalidArgumentError(
@@ -65,7 +66,7 @@ def parse(
 
 
 def verb_of(words: Sequence[str]) -> tuple[Verb | None, int]:
-    """Return the verb that a command begins with, and how many words spell it."""
+    """Return the verb at the start of a command, and the number of its words."""
     known = spellings()
     for count in (2, 1):
         verb = known.get(" ".join(words[:count])) if len(words) >= count else None
@@ -75,7 +76,7 @@ def verb_of(words: Sequence[str]) -> tuple[Verb | None, int]:
 
 
 def _check_text(words: Sequence[str]) -> None:
-    """Refuse bytes that are not UTF-8: they fit into no record and no runtime's configuration."""
+    """Raise for arguments that are not UTF-8: neither records nor runtime specs can hold them."""
     verb, _ = verb_of(words)
     foreign = [word for word in words if not word.isascii() and not _is_utf8(word)]
     if foreign and not (verb and verb.takes_paths):
@@ -109,7 +110,7 @@ def _help_topic(words: Sequence[str]) -> Parsed:
 
 
 def parse_verb(verb: Verb, words: Sequence[str], is_data: IsData | None = None) -> Parsed:
-    """Return the flags and operands of ``words``, which follow the verb's name."""
+    """Return the flags and operands in ``words``, which follow the verb's name."""
     reader = _Reader(verb, list(words), is_data)
     reader.read()
     if reader.help:
@@ -118,7 +119,7 @@ def parse_verb(verb: Verb, words: Sequence[str], is_data: IsData | None = None) 
 
 
 class _Reader:
-    """Walks over the words once, filling ``flags``; what is no flag collects in ``words``."""
+    """Reads the words once; flags go into ``flags``, all others into ``words``."""
 
     def __init__(self, verb: Verb, pending: list[str], is_data: IsData | None) -> None:
         self.verb = verb
@@ -167,7 +168,7 @@ class _Reader:
             self._store(flag, self._next(f"--{name}"), f"--{name}")
 
     def _read_short(self, word: str) -> None:
-        # One word at least is left for the image.
+        # At least one word is left for the image.
         data = self._is_data if word == "-i" and len(self.pending) > 1 else None
         if data is not None and data(self.pending[0]):
             self._store(INPUT, self.pending.pop(0), "--input")

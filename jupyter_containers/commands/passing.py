@@ -1,4 +1,4 @@
-"""Commands that are one method of the engine, as their :class:`.words.Call` declares."""
+"""Commands that only call one method of the engine, as declared by their :class:`.words.Call`."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from jupyter_containers.commands.words import Call, Parsed
 
 
 def pass_on(session: Session, parsed: Parsed, call: Call) -> Any:
-    """Call the method with the command's operands and flags; return the command's value."""
+    """Call the method with the command's operands and flags; return the value of the command."""
     from jupyter_containers.commands.render.results import Lines, Text
     from jupyter_containers.commands.verbs.listing import done, each, progress_of
 

@@ -1,6 +1,6 @@
-"""Where a command runs: what the front end lends to the verbs.
+"""The context of a command: the objects that the front end provides to the verbs.
 
-A *session* belongs to one command (or one cell).  It provides the engine on first use only, so that
+A *session* belongs to one command (or one cell).  It creates the engine on first use, so that
 ``--help`` and ``version`` never start one.
 """
 
@@ -21,15 +21,15 @@ if TYPE_CHECKING:
     from jupyter_containers.engine import Engine
 
 OnOutput = Callable[[str, bytes], None]
-# Lines of a log as bytes, until it ends or the token is cancelled.
+# The lines of a log as bytes, until it ends or the token is cancelled.
 LogSource = Callable[[CancelToken], Iterator[bytes]]
 
 
 @dataclass(frozen=True, slots=True)
 class Terminal:
-    """A person's terminal in raw mode: where keys come from and where output goes.
+    """The user's terminal in raw mode: the source of keys and the destination of output.
 
-    ``size`` returns its rows and columns at this moment.
+    ``size`` returns its current rows and columns.
     """
 
     stdin: BinaryIO
@@ -39,12 +39,12 @@ class Terminal:
 
 @dataclass(frozen=True, slots=True)
 class TerminalWork:
-    """A process for a terminal that stays open after the command, as a notebook's widget does.
+    """A process for a terminal that stays open after the command, such as a notebook's widget.
 
-    ``run(on_output, keys, size)`` carries it out and returns its exit code: ``keys`` is a
-    descriptor to read what was typed from, ``size`` returns rows and columns, is asked for again
-    and again, and ends the work by raising :class:`OperationCancelledError`.  ``again`` tells how
-    else a person reaches the process.
+    ``run(on_output, keys, size)`` runs it and returns its exit code: ``keys`` is a descriptor for
+    reading typed keys; ``size`` returns rows and columns, is called repeatedly, and ends the work
+    by raising :class:`OperationCancelledError`.  ``again`` is a text for the user about another way
+    to reach the process.
     """
 
     title: str
@@ -59,25 +59,23 @@ def no_progress() -> Iterator[EventSink]:
 
 
 def always(question: str) -> bool:  # noqa: ARG001  # the signature of a confirmation
-    """Answer every question with yes: for front ends in which nobody can be asked."""
+    """Answer every question with yes, for front ends that cannot ask."""
     return True
 
 
 @dataclass(frozen=True, slots=True)
 class Session:
-    """What one command may use.
+    """The resources that one command may use.
 
     ``progress`` opens a display for one operation.  ``on_output`` receives live output as
-    (``stdout`` or ``stderr``, bytes), possibly from another thread.  ``stdin`` is what ``-i``
-    reads.  ``binary_output`` takes an archive, or is None where it must go to a file.
-    ``variables`` are the notebook's, None elsewhere.  ``whole`` is true where an output of any
-    length is to be passed on rather than returned; ``signals`` are the process's, where those of
-    a container in the foreground go to it.
-    ``terminal`` is the person's own terminal for ``-it``; ``open_terminal`` opens one on the page
-    and returns it at once; where both are None ``-it`` cannot work.
-    ``open_log`` shows a log as a place on the page until it ends, and returns False where it
-    cannot.  ``shown`` tells
-    whether live output is still on the page when a result is displayed.
+    (``stdout`` or ``stderr``, bytes), possibly from another thread.  ``stdin`` is the input of
+    ``-i``.  ``binary_output`` receives an archive, or is None if it must be written to a file.
+    ``variables`` are the notebook's, None elsewhere.  ``whole`` is true if output of any length is
+    passed on rather than returned; ``signals`` are the signals of this process, if they are
+    forwarded to a container in the foreground.  ``terminal`` is the user's terminal for ``-it``;
+    ``open_terminal`` opens one on the page and returns it immediately; if both are None, ``-it`` is
+    not possible.  ``open_log`` shows a log on the page until it ends, and returns False if it
+    cannot.  ``shown`` returns whether live output is still on the page when a result is displayed.
     """
 
     provide_engine: Callable[[], Engine]
@@ -97,12 +95,12 @@ class Session:
 
     @property
     def engine(self) -> Engine:
-        """The engine, made on first use."""
+        """The engine, created on first use."""
         return self.provide_engine()
 
     @property
     def mendable_engine(self) -> Engine:
-        """The engine, also where its records cannot be read: they are put aside then."""
+        """The engine; if its records cannot be read, they are moved aside."""
         try:
             engine = self.provide_engine()
             engine.system.names("volume")  # a user's engine starts with its first call

@@ -1,11 +1,12 @@
-"""The signals of a command in a terminal: they end it, or go to the container that it attends.
+"""The signals of a command in a terminal: they end it, or are forwarded to its container.
 
-Lifecycle: :meth:`CommandSignals.handling` for the time of a command, in which TERM and HUP end it
-as Ctrl-C does.  Inside, :meth:`CommandSignals.proxied` for the time of a ``run``, ``start -a`` or
-``attach`` (``--sig-proxy``, as Docker): signals are held until the engine says which program they
-are for (:meth:`CommandSignals.passed_to`), then sent on, and the command lives until that ends.
+Lifecycle: :meth:`CommandSignals.handling` during a command, so that TERM and HUP end it like
+Ctrl-C.  Within it, :meth:`CommandSignals.proxied` during a ``run``, ``start -a`` or ``attach``
+(``--sig-proxy``, as in Docker): signals are held until the engine names the program that receives
+them (:meth:`CommandSignals.passed_to`), then forwarded, and the command lives until the program
+ends.
 
-Two signals still end the command: an interrupt for a program without a handler, which its kernel
+Two signals still end the command: an interrupt for a program without a handler, which the kernel
 would drop, and the third INT or TERM.
 """
 
@@ -22,7 +23,7 @@ if TYPE_CHECKING:
     from jupyter_containers.engine.containers.streams import SendSignal
 
 _ENDING = (signal.SIGTERM, signal.SIGHUP)
-# What the kernel says to this very process, and of its own children, pipes and terminal.
+# Signals from the kernel about this process, its children, pipes and terminal.
 _OWN = (
     signal.SIGKILL,
     signal.SIGSTOP,
@@ -36,11 +37,11 @@ _OWN = (
     signal.SIGTTIN,
     signal.SIGTTOU,
 )
-_PATIENCE = 3  # as Docker's command since version 28
+_PATIENCE = 3  # as in Docker's client since version 28
 
 
 class Signalled(KeyboardInterrupt):
-    """A signal that ends the command the way Ctrl-C does; ``number`` is the signal's."""
+    """A signal that ends the command like Ctrl-C; ``number`` is the signal's number."""
 
     def __init__(self, number: int) -> None:
         super().__init__(number)
@@ -48,9 +49,9 @@ class Signalled(KeyboardInterrupt):
 
 
 class CommandSignals:
-    """The signals of this process, for one command; ``unread`` says that its output has no reader.
+    """The signals of this process, for one command; ``unread`` is true if its output has no reader.
 
-    Only the main thread may set handlers: in any other one nothing is handled.
+    Only the main thread can set handlers; in other threads nothing is handled.
     """
 
     def __init__(self, unread: Callable[[], bool] = bool) -> None:
@@ -62,20 +63,20 @@ class CommandSignals:
 
     @contextmanager
     def handling(self) -> Iterator[None]:
-        """End the command on TERM and HUP as on Ctrl-C, so that the engine cleans up."""
+        """End the command on TERM and HUP like on Ctrl-C, so that the engine cleans up."""
         with _handled(_ENDING, self._end):
             yield
 
     @contextmanager
     def proxied(self, *, resized: bool) -> Iterator[CommandSignals]:
-        """Hold all signals for a container, but for WINCH where its terminal is ``resized``."""
+        """Hold all signals for a container, except WINCH if its terminal is ``resized``."""
         apart = (*_OWN, signal.SIGWINCH) if resized else _OWN
-        with _handled(tuple(signal.valid_signals() - set(apart)), self._arrived):
+        with _handled(tuple(signal.valid_signals() - set(apart)), self._receive):
             yield self
 
     @contextmanager
     def passed_to(self, send: SendSignal) -> Iterator[None]:
-        """Send what was held, and what comes, to a program; see :class:`.SignalSource`."""
+        """Forward held and later signals to a program; see :class:`.SignalSource`."""
         self._send = send
         try:
             self._pass_on()
@@ -86,7 +87,7 @@ class CommandSignals:
     def _end(self, number: int, frame: FrameType | None) -> None:  # noqa: ARG002  # the signature
         raise Signalled(number)
 
-    def _arrived(self, number: int, frame: FrameType | None) -> None:  # noqa: ARG002  # likewise
+    def _receive(self, number: int, frame: FrameType | None) -> None:  # noqa: ARG002  # likewise
         if number in (signal.SIGINT, signal.SIGTERM):
             self._ending += 1
         tired = self._ending >= _PATIENCE
@@ -98,7 +99,7 @@ class CommandSignals:
         self._pass_on()
 
     def _pass_on(self) -> None:
-        # A signal that comes while another is sent is the sender's to send: this is not reentrant.
+        # Not reentrant: a signal that arrives during a send is sent by the running loop.
         if self._send is None or self._sending:
             return
         self._sending = True
@@ -115,12 +116,12 @@ class CommandSignals:
 def _handled(
     numbers: tuple[int, ...], handler: Callable[[int, FrameType | None], None]
 ) -> Iterator[None]:
-    """Set a handler for signals; what the caller chose to ignore (nohup) stays ignored."""
+    """Set a handler for signals; those that the caller ignores (nohup) stay ignored."""
     if threading.current_thread() is not threading.main_thread():
         yield
         return
     known = {number: signal.getsignal(number) for number in numbers}
-    # None is a handler that was not set by Python: it cannot be put back.
+    # None is a handler that was not set from Python and cannot be restored.
     before = {n: found for n, found in known.items() if found not in (signal.SIG_IGN, None)}
     try:
         for number in before:

@@ -1,7 +1,7 @@
-"""The person's terminal, lent to a container (``-it``): raw keys in, raw bytes out.
+"""The user's terminal, connected to a container (``-it``): raw keys in, raw bytes out.
 
-Raw mode lasts from entering :func:`raw_terminal` to leaving it, whatever happens in between; a
-terminal left raw would need ``reset``.
+Raw mode lasts from entering :func:`raw_terminal` to leaving it, even after an error; a terminal
+left raw would need ``reset``.
 """
 
 from __future__ import annotations
@@ -18,12 +18,12 @@ from jupyter_containers.errors import UsageError
 
 @contextlib.contextmanager
 def raw_terminal(stdin: int = 0, stdout: int = 1) -> Iterator[Terminal]:
-    """Yield the terminal in raw mode; raises :class:`UsageError` where there is none."""
+    """Yield the terminal in raw mode; raise :class:`UsageError` if there is none."""
     import termios
     import tty
 
     if not (os.isatty(stdin) and os.isatty(stdout)):
-        raise UsageError("the input device is not a TTY", hint="leave -t out")
+        raise UsageError("the input device is not a TTY", hint="omit -t")
     saved = termios.tcgetattr(stdin)
 
     def write(stream: str, data: bytes) -> None:  # noqa: ARG001  # a terminal has one output
@@ -43,17 +43,17 @@ def _size(descriptor: int) -> tuple[int, int]:
 
 
 def write_all(descriptor: int, data: bytes) -> None:
-    """Write every byte; OSError of the descriptor is the caller's."""
+    """Write all bytes; may raise OSError."""
     view = memoryview(data)
     while view:
         try:
             view = view[os.write(descriptor, view) :]
-        except BlockingIOError:  # whoever else has it made it non-blocking
+        except BlockingIOError:  # another process has made it non-blocking
             select.select([], [descriptor], [])
 
 
 def terminal_width() -> int:
-    """Return the width of the terminal in characters, 80 where there is none."""
+    """Return the width of the terminal in characters, 80 if there is none."""
     try:
         return os.get_terminal_size(sys.stderr.fileno()).columns
     except (OSError, ValueError):

@@ -1,11 +1,11 @@
-"""The values that a command's declaration is made of.
+"""The values of which a command's declaration consists.
 
-A *flag* is ``--name`` with an optional letter; an *operand* is a word without dash.  ``rest`` is
-the operand that swallows everything after it (``COMMAND [ARG…]``): a verb that has one ends its
-flags at the first operand, so that ``run IMAGE ls -l`` gives ``-l`` to ``ls``.
+A *flag* is ``--name`` with an optional letter; an *operand* is a word without a dash.  ``rest`` is
+an operand that takes all remaining words (``COMMAND [ARG…]``): the flags of a verb that has one end
+at the first operand, so that ``run IMAGE ls -l`` passes ``-l`` to ``ls``.
 
-A verb also declares how it is shown: its examples, what a terminal prints of its value, the live
-view of a notebook, the remark after an interrupt.  No other module names a verb.
+A verb also declares its presentation: examples, the text that a terminal prints, the live view in a
+notebook, the remark after an interrupt.  No other module names a verb.
 """
 
 from __future__ import annotations
@@ -29,9 +29,9 @@ __all__ = [
 ]
 
 Arity = Literal["one", "optional", "some", "any", "rest"]
-# A command line without the program's name, and what it does (may be empty).  All of them are
-# about one small world: the images app:1 and app:2, made from the folder app; the containers web
-# and db, which run, and job, which has ended; a network backend, a volume data and a registry on
+# A command line without the program's name, and its explanation (may be empty).  All examples use
+# the same objects: the images app:1 and app:2, built from the folder app; the running containers
+# web and db, and the ended container job; the network backend, the volume data, and a registry on
 # port 5000 of this machine.
 Example = tuple[str, str]
 
@@ -46,7 +46,7 @@ class Operand:
 
     @property
     def spelling(self) -> str:
-        """The operand as a usage line shows it."""
+        """The operand as in a usage line."""
         return {
             "one": self.metavar,
             "optional": f"[{self.metavar}]",
@@ -68,11 +68,11 @@ class View(Enum):
 
 @dataclass(frozen=True, slots=True)
 class Live:
-    """A result that goes on changing where it is shown.
+    """A result that is updated while it is shown.
 
-    ``asked_by`` is the flag that asks for it, empty where the result is always live; a flag of
-    ``unless`` asks for a still one.  ``in_terminal`` is true where a terminal draws the result
-    every second, as a page has the view.
+    ``asked_by`` is the flag that requests it, empty if the result is always live; a flag in
+    ``unless`` requests a static one.  ``in_terminal`` is true if a terminal redraws the result
+    every second, like the view on a page.
     """
 
     view: View
@@ -81,17 +81,17 @@ class Live:
     in_terminal: bool = False
 
     def wanted(self, parsed: Parsed) -> bool:
-        """Return whether the command as typed asks for it."""
+        """Return whether the command requests a live result."""
         asked = not self.asked_by or bool(parsed.flag(self.asked_by))
         return asked and not any(parsed.flag(key) for key in self.unless)
 
 
 @dataclass(frozen=True, slots=True)
 class Interrupted:
-    """What a notebook says when the command was interrupted.
+    """The remark of a notebook after an interrupt.
 
-    ``kept`` is what has become of its work, unless the engine noted something else; ``advice``
-    follows when one of the flags ``advised_with`` was given.
+    ``kept`` describes what remains of the work, unless the engine noted something else; ``advice``
+    is added if one of the flags ``advised_with`` was given.
     """
 
     kept: str = ""
@@ -101,13 +101,13 @@ class Interrupted:
 
 @dataclass(frozen=True, slots=True)
 class Call:
-    """A handler that passes the command on to one method, and nothing else.
+    """A handler that only calls one method.
 
-    ``method`` is its path from the engine.  Operands are its arguments in their order, flags its
-    keywords.  With ``each`` it is called once for every word of that operand; ``progress`` shows
-    its events, unless ``--quiet`` is given.  ``gives`` is the command's value: what the method
-    returns (``value``), the ``id`` of that, its items or the results of all calls (``lines``),
-    the ``names`` that were given, or ``nothing``.
+    ``method`` is its path from the engine.  Operands are passed as arguments in order, flags as
+    keywords.  With ``each`` the method is called once for every word of that operand; ``progress``
+    shows its events, unless ``--quiet`` is given.  ``gives`` is the command's value: the method's
+    result (``value``), the ``id`` of the result, its items or the results of all calls
+    (``lines``), the ``names`` that were given, or ``nothing``.
     """
 
     method: str
@@ -120,15 +120,15 @@ class Call:
 class Verb:
     """One command: ``handler`` is ``module:function`` below :mod:`..commands.verbs`, or a call.
 
-    ``aliases`` are further full spellings (``container ls`` for ``ps``).  ``reads_stdin`` is true
-    where the body of a cell, or the terminal's input, has a meaning; ``takes_paths`` where words
-    are paths of this machine, which need not be UTF-8.  ``notebook_flags`` exist in cells only.
+    ``aliases`` are other full spellings (``container ls`` for ``ps``).  ``reads_stdin`` is true if
+    the verb uses the body of a cell, or the terminal's input; ``takes_paths`` if words are paths on
+    this machine, which need not be UTF-8.  ``notebook_flags`` exist only in cells.
 
-    ``starts`` is what the verb starts and waits for: the program of a new container, or a command
-    in a running one.  A cell's text can be that program, and exit codes can be its own.
+    ``starts`` is what the verb starts and waits for: a new container's program, or a command in a
+    running one.  A cell's text can be this program, and its exit code becomes the command's.
 
-    ``prints`` is what a terminal prints of the value: its text, its ``id``, or the image's name as
-    it was typed (``familiar``; ``reference`` in full).  ``surplus`` is a hint for too many words.
+    ``prints`` is the part of the value that a terminal prints: its text, its ``id``, or the image's
+    name as typed (``familiar``; in full: ``reference``).  ``surplus`` is a hint for too many words.
     """
 
     name: str
@@ -149,7 +149,7 @@ class Verb:
 
     @property
     def stops_at_operand(self) -> bool:
-        """True when flags end at the first operand."""
+        """True if flags end at the first operand."""
         return any(operand.arity == "rest" for operand in self.operands)
 
     @property
@@ -161,10 +161,10 @@ class Verb:
 
 @dataclass(frozen=True, slots=True)
 class Parsed:
-    """One command as typed: ``flags`` holds only the flags given, ``operands`` all of them.
+    """A parsed command: ``flags`` has only the given flags, ``operands`` all operands.
 
-    ``help`` is set when the words asked for the help text of ``topic`` (a verb's or a group's
-    name, or empty for the overview); then ``verb`` may be None.
+    ``help`` is true if the words request the help text of ``topic`` (a verb's or a group's name,
+    or empty for the overview); then ``verb`` may be None.
     """
 
     verb: Verb | None
@@ -174,5 +174,5 @@ class Parsed:
     topic: str = ""
 
     def flag(self, key: str, default: Any = None) -> Any:
-        """Return the flag's value, or ``default`` when it was not given."""
+        """Return the flag's value, or ``default`` if it was not given."""
         return self.flags.get(key, default)

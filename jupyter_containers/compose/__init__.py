@@ -1,9 +1,8 @@
 """Applications of several containers, as Compose files describe them.
 
-A *project* is what one or more files say, after interpolation, inclusion, extension and merging:
-services, networks, volumes, configs and secrets in the long forms. :func:`load` reads one. The
-room follows the Compose Specification; where that is silent it does what Docker Compose 2.40
-does.
+A *project* is the result of interpolating, including, extending and merging one or more files:
+services, networks, volumes, configs and secrets in their long forms. :func:`load` reads one.
+The package follows the Compose Specification, and Docker Compose 2.40 where that is silent.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""What a model leaves out and every project has: names, default network, implied dependencies.
+"""Completes a model: names, the default network, implied dependencies.
 
 The result is a :class:`~jupyter_containers.compose.project.Project`, typed and checked.
 """
@@ -30,7 +30,7 @@ def complete(
     options: LoadOptions,
     loader: Loader,
 ) -> Project:
-    """Return the project of a merged model in the long form."""
+    """Return the project of a merged model in long form."""
     environment = loader.environment
     name = environment["COMPOSE_PROJECT_NAME"]
     raw = _completed({**model, "name": name}, environment, folder)
@@ -88,7 +88,7 @@ def complete(
 def project_name(
     options: LoadOptions, named: str, environment: Mapping[str, str], folder: str
 ) -> str:
-    """Return the project's name: given, that of the files (``named``), or that of the folder."""
+    """Return the project's name: the given one, the files' (``named``), or the folder's."""
     given = options.name or environment.get("COMPOSE_PROJECT_NAME", "")
     if given:
         if not _NAME.match(given):
@@ -238,7 +238,7 @@ def _profiles(model: dict[str, Any]) -> tuple[str, ...]:
 def _enabled(
     services: dict[str, Any], profiles: Sequence[str], chosen: Sequence[str]
 ) -> dict[str, Any]:
-    """Return the services without a profile, of a chosen one, and those that are named."""
+    """Return the services that have no profile or a chosen one, and those in ``named``."""
     active = {*profiles}
     for name in chosen:
         if name in services:
@@ -251,7 +251,7 @@ def _enabled(
 
 
 def _chosen(project: dict[str, Any], names: Sequence[str]) -> None:
-    """Keep the services that are named and what they depend on."""
+    """Keep the named services and their dependencies."""
     if not names:
         return
     services = project["services"]
@@ -270,7 +270,7 @@ def _chosen(project: dict[str, Any], names: Sequence[str]) -> None:
 
 
 def _read_env_files(project: dict[str, Any], environment: Mapping[str, str]) -> None:
-    """Put what ``env_file`` and ``label_file`` say into the services."""
+    """Add the variables and labels of ``env_file`` and ``label_file`` to the services."""
     for service in project["services"].values():
         own = {
             key: environment.get(key) if value is None else value
@@ -306,7 +306,7 @@ def _put(service: dict[str, Any], key: str, values: dict[str, Any]) -> None:
 
 
 def _used_only(project: dict[str, Any]) -> dict[str, Any]:
-    """Return a project without the networks, volumes, secrets and configs that nobody uses."""
+    """Return a project without unused networks, volumes, secrets and configs."""
     found = dict(project)
     services = project["services"].values()
     used = {

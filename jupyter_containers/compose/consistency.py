@@ -1,4 +1,4 @@
-"""What the parts of a project must agree on: names in use, values given twice, no cycles."""
+"""Checks across a project: references, names used twice, contradicting values, cycles."""
 
 from __future__ import annotations
 
@@ -19,9 +19,9 @@ _LIMITS = (
 
 
 def check(project: Model, declared: Collection[str]) -> None:
-    """Raise :class:`ModelError` for a typed project that contradicts itself.
+    """Raise :class:`ModelError` if a typed project contradicts itself.
 
-    ``declared`` are all services, those of profiles that are not enabled too.
+    ``declared`` are all services, including those of disabled profiles.
     """
     for section, word in (("secrets", "secret"), ("configs", "config")):
         for name, item in project.get(section, {}).items():
@@ -107,7 +107,7 @@ def _service(name: str, service: Model, project: Model, declared: Collection[str
 
 
 def scale(service: Model) -> int:
-    """Return how many containers a service has."""
+    """Return the number of a service's containers."""
     found = service.get("scale", (service.get("deploy") or {}).get("replicas", 1))
     return int(found)
 
@@ -247,7 +247,7 @@ def _watch(name: str, service: Model) -> None:
 
 
 def cycle(services: Model) -> None:
-    """Raise :class:`ModelError` where services wait for one another in a circle."""
+    """Raise :class:`ModelError` for a cycle of dependencies between services."""
     state: dict[str, int] = {}
     for root in services:
         if root in state:

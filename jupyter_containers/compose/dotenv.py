@@ -1,8 +1,8 @@
 """Files of variables: ``.env``, ``--env-file`` and a service's ``env_file``.
 
-A line is ``NAME=value`` or ``NAME: value``, with ``export`` before it or not. Single quotes keep
-the text as it is; double quotes and no quotes replace variables, from the caller's values first
-and then from the lines above; double quotes know escapes. A value without quotes ends at `` #``.
+A line is ``NAME=value`` or ``NAME: value``, optionally after ``export``. Text in single quotes is
+literal; in double quotes or none, variables are replaced, by the caller's values first, then by
+the lines above; double quotes allow escapes. A value without quotes ends at `` #``.
 A bare name takes the caller's value.
 """
 
@@ -25,7 +25,7 @@ def parse(text: str, outer: Mapping[str, str], before: Mapping[str, str]) -> dic
 
 
 def parse_raw(text: str, outer: Mapping[str, str], before: Mapping[str, str]) -> dict[str, str]:
-    """Return the variables of a file of the format ``raw``: values are taken as they stand."""
+    """Return the variables of a file of the format ``raw``, in which values are literal."""
     values = dict(before)
     for number, line in enumerate(text.replace("\r\n", "\n").split("\n")):
         line = line.lstrip()
@@ -125,7 +125,7 @@ class _Reader:
                 return position
             else:
                 position += 1
-        raise self._problem("a quoted value does not end")
+        raise self._problem("the closing quote is missing")
 
     def _expanded(self, value: str) -> str:
         merged = {**self._values, **self._outer}

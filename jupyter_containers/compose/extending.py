@@ -1,4 +1,4 @@
-"""``extends``: a service that takes over another's fields, of the same file or of another one."""
+"""``extends``: a service inherits the fields of another one, in the same file or another."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ class Extender:
         self._files: dict[str, tuple[Text, dict[str, Any]]] = {}
 
     def extended(self, services: dict[str, Any]) -> dict[str, Any]:
-        """Return the services with what they extend."""
+        """Return the services merged with those that they extend."""
         done: dict[str, Any] = {}
         found = {
             name: self._one(name, services, self._text.path, self._folder, done, ())

@@ -1,4 +1,4 @@
-"""Variables of a whole model; keys stay as they are written."""
+"""Interpolation of a whole model; keys are not interpolated."""
 
 from __future__ import annotations
 
@@ -40,7 +40,7 @@ def interpolated(
 
 
 def used(model: Any) -> dict[str, Variable]:
-    """Return the variables of a model by name, as they are used first."""
+    """Return the variables of a model by name, in the form of their first use."""
     found: dict[str, Variable] = {}
     stack = [model]
     while stack:

@@ -1,9 +1,9 @@
 """From files to a project: read, interpolate, extend, merge, include, check, complete.
 
-The order is the specification's: each file is interpolated, its services extended, its includes
-added, and the whole laid over the files before it; then every field takes its long form, paths
-become absolute, and the project is completed (default network, names, implied dependencies) and
-checked.
+The order is the specification's: each file is interpolated, its services extended and its includes
+added, and the result is merged over the previous files. Then every field is converted to its long
+form, paths become absolute, and the project is completed (default network, names, implied
+dependencies) and checked.
 """
 
 from __future__ import annotations
@@ -37,11 +37,11 @@ MAX_SERVICES = 2000
 
 @dataclass(frozen=True, slots=True)
 class LoadOptions:
-    """What is read, and how.
+    """The files to read, and how to read them.
 
-    ``files`` are paths, None for those that a folder has; ``text`` is a file's text in their place.
-    ``environment`` are the variables to interpolate; ``services`` chooses some and what they depend
-    on.  ``interpolate`` false leaves variables as they are written.
+    ``files`` are paths, or None for the default names in a folder; ``text`` replaces them.
+    ``environment`` are the variables to interpolate; ``services`` selects some and their
+    dependencies.  With ``interpolate`` false, variables are left as written.
     """
 
     files: tuple[str, ...] | None = None
@@ -60,8 +60,8 @@ def load(
 ) -> Project:
     """Return the project that Compose files describe.
 
-    Raises :class:`ComposeFileError` at the place of the first mistake; ``check`` may raise further
-    :class:`~.problems.ModelError`.
+    Raises :class:`ComposeFileError` with the place of the first mistake; ``check`` may raise
+    further :class:`~.problems.ModelError`.
     """
     options = options or LoadOptions()
     start = os.path.abspath(options.folder or ".")
@@ -100,7 +100,7 @@ def _files(options: LoadOptions, environment: Mapping[str, str], start: str) -> 
 
 
 def _found(start: str) -> tuple[str, ...]:
-    """Return the files of the nearest folder above that has one."""
+    """Return the default files of the nearest folder, upwards, that has any."""
     folder = start
     while True:
         here = [name for name in NAMES if os.path.isfile(os.path.join(folder, name))]
@@ -132,11 +132,11 @@ class Loader:
         self._count = 0
 
     def unset(self, name: str) -> None:
-        """Note a variable that has no value."""
+        """Record a warning for a variable without a value."""
         self.warnings[f'The "{name}" variable is not set. Defaulting to a blank string.'] = None
 
     def name(self, texts: Sequence[Text], options: LoadOptions, folder: str) -> None:
-        """Settle the project's name, which the files may use as a variable."""
+        """Determine the project's name, which the files may use as a variable."""
         named = ""
         for text in texts:
             for document in self.sources.documents(text):
@@ -149,7 +149,7 @@ class Loader:
         )
 
     def model(self, texts: Sequence[Text], folder: str) -> dict[str, Any]:
-        """Return the merged model of files, checked, in the long form, with absolute paths."""
+        """Return the merged model of files, checked, in long form, with absolute paths."""
         model: dict[str, Any] = {}
         for text in texts:
             for document in self.sources.documents(text) or [None]:
@@ -192,7 +192,7 @@ class Loader:
         return interpolated(document, self.environment, self.unset)
 
     def read_file(self, name: str) -> tuple[Text, dict[str, Any]]:
-        """Return one further file, interpolated, for ``extends``."""
+        """Return another file, interpolated, for ``extends``."""
         text = self.sources.read(name)
         found: dict[str, Any] = {}
         for document in self.sources.documents(text):
@@ -244,7 +244,7 @@ class Loader:
                         (section, key),
                         f"{section}.{key} conflicts with imported resource of "
                         f"{os.path.basename(name)}",
-                        hint="lay a file over it: include with two paths, or -f",
+                        hint="override it with another file: include with two paths, or -f",
                     )
                 own[key] = value
 

@@ -1,8 +1,8 @@
-"""One file laid over another, by the specification's rules.
+"""Merges one file over another by the specification's rules.
 
-Mappings are merged, lists appended, other values replaced. Fields with rules of their own are
-named below by their patterns. ``!reset`` takes a value away from what is below, ``!override``
-replaces it whole.
+Mappings are merged, lists appended, other values replaced. Fields with special rules are listed
+by their patterns. ``!reset`` removes the value of the lower file, ``!override`` replaces it
+completely.
 """
 
 from __future__ import annotations
@@ -22,12 +22,12 @@ _NAMED = {
 
 
 def below(pattern: Pattern, key: str) -> Pattern:
-    """Return the pattern of a key: names that people choose are ``*``."""
+    """Return the pattern of a key: names chosen by the user become ``*``."""
     return (*pattern, "*" if pattern in _NAMED else key)
 
 
 def merge(base: Any, over: Any, path: Path = (), pattern: Pattern = ()) -> Any:
-    """Return ``over`` laid over ``base``; neither is changed."""
+    """Return ``over`` merged over ``base``; neither is changed."""
     rule = _RULES.get(pattern)
     if rule is not None:
         return rule(base, over, path, pattern)
@@ -61,7 +61,7 @@ def _mappings(base: Any, over: Any, path: Path, pattern: Pattern) -> Any:
 
 
 def settled(value: Any) -> Any:
-    """Return a value without what ``!reset`` takes away, where nothing is below it."""
+    """Return a value that has nothing below it, without the parts marked ``!reset``."""
     if isinstance(value, dict):
         tags = value.tags if isinstance(value, Marked) else {}
         return {key: settled(item) for key, item in value.items() if tags.get(key) != "!reset"}
@@ -76,7 +76,7 @@ def _replace(base: Any, over: Any, path: Path, pattern: Pattern) -> Any:
 
 
 def sequence(value: Any) -> list[Any]:
-    """Return a mapping or a text as the list that means the same."""
+    """Return a mapping or a string as the equivalent list."""
     if isinstance(value, dict):
         entries: list[str] = []
         for key, item in value.items():
@@ -284,7 +284,7 @@ _UNIQUE: dict[Pattern, Callable[[Any], Any]] = {
 
 
 def unique(value: Any, path: Path = (), pattern: Pattern = ()) -> Any:
-    """Return a model in which the last of several entries for one thing counts."""
+    """Return a model without repeated entries: the last one for the same thing is kept."""
     if isinstance(value, dict):
         return {
             key: unique(item, (*path, key), below(pattern, key))

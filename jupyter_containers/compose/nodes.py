@@ -1,9 +1,8 @@
-"""YAML 1.2 text into nodes with positions, and nodes into plain values.
+"""Parses YAML 1.2 into nodes with positions, and converts nodes to plain values.
 
-The events are libyaml's, read by PyYAML; which words are numbers or true is decided here, by the
-core schema of YAML 1.2: ``22:22``, ``on`` and ``no`` are text. A document is bounded: its bytes,
-its nesting, and the values that its aliases would repeat. Nothing here recurses deeper than the
-nesting.
+The events are libyaml's, read by PyYAML; scalars are resolved here, by the core schema of YAML
+1.2: ``22:22``, ``on`` and ``no`` are strings. The bytes of a document, its nesting and the values
+that its aliases would repeat are limited. Recursion is no deeper than the nesting.
 """
 
 from __future__ import annotations
@@ -20,14 +19,14 @@ from jupyter_containers.compose.problems import FileError
 MAX_BYTES = 8 * 1024 * 1024
 MAX_DEPTH = 100
 MAX_VALUES = 1_000_000
-"""Values of one document, each alias counted as what it stands for."""
+"""Values of one document; an alias counts as the values that it repeats."""
 
 _Parser: Any = getattr(yaml, "CBaseLoader", yaml.BaseLoader)
 
 
 @dataclass(slots=True)
 class Node:
-    """One value of a document, where it is written: line and column count from 0."""
+    """One value of a document and its position; line and column count from 0."""
 
     kind: str  # "scalar", "map" or "list"
     tag: str
@@ -43,19 +42,19 @@ class Node:
 
 
 class Timestamp(str):
-    """A date that YAML reads as one; no field of a Compose file takes it."""
+    """A date by YAML's rules; no field of a Compose file accepts one."""
 
     __slots__ = ()
 
 
 class Marked(dict[str, Any]):
-    """A mapping with ``!reset`` or ``!override`` among its values, by key."""
+    """A mapping in which some values have the tag ``!reset`` or ``!override``, by key."""
 
     tags: dict[str, str]
 
 
 def marked(values: dict[str, Any], of: dict[str, Any]) -> dict[str, Any]:
-    """Return ``values`` with the tags that another mapping has."""
+    """Return ``values`` with the tags of another mapping."""
     if not isinstance(of, Marked):
         return values
     found = Marked(values)
@@ -64,7 +63,7 @@ def marked(values: dict[str, Any], of: dict[str, Any]) -> dict[str, Any]:
 
 
 def read_nodes(text: str) -> list[Node]:
-    """Return the documents of a text; raise :class:`FileError` at the place of a mistake."""
+    """Return the documents of a text; raise :class:`FileError` with the place of a mistake."""
     if len(text.encode("utf-8", "surrogatepass")) > MAX_BYTES:
         raise FileError(f"the file is larger than {MAX_BYTES // 1024 // 1024} MiB")
     try:
@@ -202,7 +201,7 @@ _DATE = re.compile(
 
 
 def scalar(text: str) -> Any:
-    """Return the value of a word without quotes."""
+    """Return the value of a scalar without quotes."""
     if text in _NULLS:
         return None
     if text in _BOOLEANS:
@@ -235,8 +234,8 @@ def _whole(digits: str) -> int:
 def value_of(node: Node) -> Any:
     """Return the plain value of a node.
 
-    Values of the same node are the same object.  A mapping whose values have the tags ``!reset`` or
-    ``!override`` is :class:`Marked`.
+    A node always has the same object as its value.  A mapping in which values have the tags
+    ``!reset`` or ``!override`` is a :class:`Marked`.
     """
     if node.kind == "scalar":
         if node.tag in ("!reset", "!override"):
@@ -294,7 +293,7 @@ def _merged(node: Node) -> dict[str, Any]:
 def place(node: Node, path: tuple[str | int, ...], *, at_key: bool) -> tuple[int, int]:
     """Return line and column of the deepest value on a path, or of its key.
 
-    A mapping or a list is where its key is: it may begin in the line below.
+    For a mapping or a list it is the key's position, since the value may begin in the next line.
     """
     found = (node.line, node.column)
     for step in path:
@@ -308,7 +307,7 @@ def place(node: Node, path: tuple[str | int, ...], *, at_key: bool) -> tuple[int
 
 
 def reach(node: Node, path: tuple[str | int, ...]) -> int:
-    """Return how many steps of a path are written in the document."""
+    """Return the number of steps of a path that exist in the document."""
     for count, step in enumerate(path):
         _, found = _child(node, step)
         if found is None:

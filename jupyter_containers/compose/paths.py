@@ -1,4 +1,4 @@
-"""Relative paths of a model, which are below the project's folder."""
+"""Resolution of a model's relative paths against the project's folder."""
 
 from __future__ import annotations
 
@@ -14,12 +14,12 @@ def absolute(path: str, folder: str) -> str:
     if path == "~" or path.startswith("~/"):
         path = os.path.expanduser(path)
     if len(path) > 2 and path[0].isalpha() and path[1] == ":" and path[2] in "\\/":
-        return path  # of Windows
+        return path  # a path of Windows
     return os.path.normpath(os.path.join(folder, path))
 
 
 def is_remote(context: str) -> bool:
-    """Return whether a build's context is fetched rather than read here."""
+    """Return whether a build's context is remote."""
     return context.startswith(_REMOTE) or "://" in context
 
 

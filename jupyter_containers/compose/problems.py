@@ -1,4 +1,4 @@
-"""Mistakes in Compose files: found by path, reported by file, line and column.
+"""Mistakes in Compose files: detected by path, reported with file, line and column.
 
 The passes over a model know only the path of a value (``services``, ``web``, ``ports``, 0); the
 loader, which has the texts, turns a :class:`ModelError` into a
@@ -14,7 +14,7 @@ Path = tuple[str | int, ...]
 
 
 class FileError(Exception):
-    """One file cannot be read; ``mark`` is line and column from 0."""
+    """A file cannot be parsed; ``mark`` is line and column, counted from 0."""
 
     def __init__(
         self, message: str, *, mark: tuple[int, int] | None = None, hint: str = ""
@@ -24,7 +24,7 @@ class FileError(Exception):
 
 
 class ModelError(Exception):
-    """The value at ``path`` is not acceptable; with ``at_key`` its key is not."""
+    """The value at ``path`` is invalid, or with ``at_key`` its key."""
 
     def __init__(self, path: Path, message: str, *, hint: str = "", at_key: bool = False) -> None:
         super().__init__(message)
@@ -40,7 +40,7 @@ def dotted(path: Path) -> str:
 
 
 def near(word: str, known: Iterable[str]) -> str:
-    """Return a hint with the known words most like ``word``, or nothing."""
+    """Return a hint with the known words closest to ``word``, or an empty string."""
     names = list(known)
     if len(names) > 1000:
         return ""

@@ -1,4 +1,4 @@
-"""A project: what Compose files say, typed and complete."""
+"""A project: the contents of Compose files, typed and complete."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
-# What does not make a container another one when it changes.
+# Fields that can change without a new container.
 _BESIDE = ("build", "depends_on", "profiles", "pull_policy", "scale")
 
 
@@ -16,11 +16,11 @@ _BESIDE = ("build", "depends_on", "profiles", "pull_policy", "scale")
 class Project:
     """One application.
 
-    ``model`` is what ``config --format json`` shows, without escapes; ``environment`` are the
-    variables it was read with; ``warnings`` are for the user; ``profiles`` all that its files name.
+    ``model`` is the output of ``config --format json`` without escapes; ``environment`` are the
+    variables it was read with; ``warnings`` are for the user; ``profiles`` are all in its files.
     ``files`` are the paths of its Compose files, ``-`` for a text; ``declared`` are the names of
-    all services, those of profiles that are not enabled too; ``env_files`` are the paths that were
-    given in place of ``.env``.
+    all services, also those of disabled profiles; ``env_files`` are the paths given instead of
+    ``.env``.
     """
 
     name: str
@@ -42,11 +42,11 @@ class Project:
         return found
 
     def image(self, service: str) -> str:
-        """Return the name of a service's image: its own, or that of its build."""
+        """Return the name of a service's image, or the name that its build gives the image."""
         return str(self.services[service].get("image") or f"{self.name}-{service}")
 
     def hash(self, service: str) -> str:
-        """Return the digest of what makes a service's containers: Docker Compose's config hash."""
+        """Return Docker Compose's config hash: the digest of the fields that shape a container."""
         return service_hash(self.services[service])
 
 

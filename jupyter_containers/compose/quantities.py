@@ -1,6 +1,6 @@
-"""The numbers and words of Compose files: sizes, durations, commands, booleans.
+"""The scalar values of Compose files: sizes, durations, commands, booleans.
 
-Values are shown as Docker Compose shows them: a size as bytes, a duration as ``1m30s``.
+Values are formatted as in Docker Compose: a size as bytes, a duration as ``1m30s``.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ _FALSE = frozenset(("false", "n", "no", "off", "0", "f"))
 
 
 def size(text: str) -> int | None:
-    """Return the bytes of ``50M`` or ``1.5g``, None where the text is no size."""
+    """Return the bytes of ``50M`` or ``1.5g``, None if the text is not a size."""
     found = _SIZE.match(text.strip())
     if found is None:
         return -1 if text.strip() == "-1" else None
@@ -28,7 +28,7 @@ def size(text: str) -> int | None:
 
 
 def nanoseconds(text: str) -> int | None:
-    """Return a duration like ``1m30s`` in nanoseconds, None where the text is none."""
+    """Return a duration like ``1m30s`` in nanoseconds, None if the text is not a duration."""
     body = text.removeprefix("-").removeprefix("+")
     if body == "0":
         return 0
@@ -81,7 +81,7 @@ def number_text(number: float) -> str:
 
 
 def text_of(value: object) -> str:
-    """Return a scalar as the text it stands for: true is ``true``, 1.0 ``1``."""
+    """Return a scalar as text: true is ``true``, 1.0 is ``1``."""
     if isinstance(value, bool):
         return "true" if value else "false"
     if isinstance(value, float):
@@ -90,13 +90,13 @@ def text_of(value: object) -> str:
 
 
 def boolean(text: str) -> bool | None:
-    """Return what a word of YAML 1.1 means, None for any other word."""
+    """Return the boolean of a word of YAML 1.1, None for any other word."""
     word = text.lower()
     return True if word in _TRUE else False if word in _FALSE else None
 
 
 def decimal(text: str) -> float | None:
-    """Return a number with a point, None where the text is none."""
+    """Return a decimal number, None if the text is not a number."""
     try:
         return float(Decimal(text))
     except (InvalidOperation, ValueError, OverflowError):

@@ -1,4 +1,4 @@
-"""A project as ``config`` shows it: JSON or YAML, variables' dollar signs doubled."""
+"""The output of ``config``: a project as JSON or YAML, with dollar signs doubled."""
 
 from __future__ import annotations
 
@@ -36,7 +36,7 @@ _SEXAGESIMAL = re.compile(r"[-+]?[0-9][0-9_]*(:[0-5]?[0-9])+(\.[0-9_]*)?\Z")
 
 
 def document(project: Project, *, escaped: bool = True) -> dict[str, Any]:
-    """Return the JSON document of a project; it has no models, as Docker Compose's."""
+    """Return the JSON document of a project; as in Docker Compose, without models."""
     found = {key: project.model[key] for key in sorted(project.model) if key != "models"}
     found = {
         key: value
@@ -71,7 +71,7 @@ def to_yaml(project: Project, *, escaped: bool = True) -> str:
 
 
 def plain_yaml(project: Project) -> str:
-    """Return a project that was read without interpolation, its keys in order."""
+    """Return a project that was read without interpolation, with sorted keys."""
     found = {key: value for key, value in project.model.items() if value or key == "services"}
     return "\n".join(_lines(_sorted(found), 0)) + "\n"
 
@@ -83,7 +83,7 @@ def _sorted(value: Any) -> Any:
 
 
 def _shown(service: Mapping[str, Any]) -> dict[str, Any]:
-    """Return a service without the fields that only JSON shows empty."""
+    """Return a service without the empty fields that only JSON shows."""
     found = {key: value for key, value in service.items() if value is not None}
     if "deploy" in found:
         found["deploy"] = {key: value for key, value in found["deploy"].items() if value != {}}

@@ -1,7 +1,7 @@
 """Every field of a Compose file, in the order in which Docker Compose shows it.
 
-The one declaration of the Compose Specification here: checking, typed values, and (by their names)
-hints for misspelt ones come from it.
+The only declaration of the Compose Specification here: checks, typed values and hints for misspelt
+names are derived from it.
 """
 
 from __future__ import annotations

@@ -1,8 +1,8 @@
-"""What a value of a Compose file may look like, and what it becomes.
+"""The types of values in Compose files, and their conversion.
 
-A *shape* checks a value as it is written (short forms too) and *shapes* it, once it is in the
-long form, into what Docker Compose prints: typed, in the order of its fields, and without what is
-empty. Both raise :class:`ModelError`.
+A *shape* checks a value as written, also in its short forms. Once the value is in long form, it
+*shapes* it as Docker Compose prints it: typed, with fields in order, and without empty ones. Both
+raise :class:`ModelError`.
 """
 
 from __future__ import annotations
@@ -42,7 +42,7 @@ class Shape:
     types: tuple[str, ...] = ()
 
     def check(self, value: Any, path: Path) -> None:
-        """Raise for a value that may not stand here."""
+        """Raise if the value is not allowed here."""
         kind = kind_of(value)
         if kind in self.types or (kind == "integer" and "number" in self.types):
             return
@@ -57,10 +57,10 @@ class Shape:
 
 
 class Anything(Shape):
-    """Any value, as it is."""
+    """Any value, unchanged."""
 
     def check(self, value: Any, path: Path) -> None:
-        """Raise for a value that may not stand here."""
+        """Raise if the value is not allowed here."""
         del value, path
 
     def shaped(self, value: Any, path: Path) -> Any:
@@ -70,7 +70,7 @@ class Anything(Shape):
 
 
 class Text(Shape):
-    """A text, perhaps one of some words."""
+    """A string, optionally one of a few words."""
 
     def __init__(
         self,
@@ -85,7 +85,7 @@ class Text(Shape):
         self._pattern = re.compile(pattern) if pattern else None
 
     def check(self, value: Any, path: Path) -> None:
-        """Raise for a value that may not stand here."""
+        """Raise if the value is not allowed here."""
         super().check(value, path)
         if self.one_of and value not in self.one_of:
             words = ", ".join(f"'{word}'" for word in self.one_of)
@@ -105,7 +105,7 @@ class Text(Shape):
 
 
 class Boolean(Shape):
-    """True or false, also as a word of YAML 1.1."""
+    """True or false, or a word of YAML 1.1 for it."""
 
     def __init__(self, *, keep: bool = False, text: bool = True) -> None:
         self.types = ("boolean", "string") if text else ("boolean",)
@@ -122,7 +122,7 @@ class Boolean(Shape):
 
 
 class Integer(Shape):
-    """A whole number, also as text."""
+    """A whole number, or a string of one."""
 
     def __init__(
         self,
@@ -136,7 +136,7 @@ class Integer(Shape):
         self._keep, self._least, self._most, self._as_text = keep, least, most, as_text
 
     def check(self, value: Any, path: Path) -> None:
-        """Raise for a value that may not stand here."""
+        """Raise if the value is not allowed here."""
         super().check(value, path)
         if isinstance(value, (int, float)):
             self._bounds(value, path)
@@ -160,7 +160,7 @@ class Integer(Shape):
 
 
 class Number(Shape):
-    """A number with a fraction, also as text."""
+    """A number with a fraction, or a string of one."""
 
     types = ("number", "string")
 
@@ -178,7 +178,7 @@ class Number(Shape):
 
 
 def single(number: float) -> float:
-    """Return the shortest number that is the same in 32 bits."""
+    """Return the shortest number with the same 32-bit value."""
     exact = struct.unpack("f", struct.pack("f", number))[0]
     for digits in range(1, 10):
         short = float(f"{exact:.{digits}g}")
@@ -188,7 +188,7 @@ def single(number: float) -> float:
 
 
 class Size(Shape):
-    """Bytes: a number, or a text with a unit."""
+    """Bytes: a number, or a string with a unit."""
 
     def __init__(self, *types: str) -> None:
         self.types = types or ("number", "string")
@@ -202,7 +202,7 @@ class Size(Shape):
 
 
 class Duration(Shape):
-    """A time like ``1m30s``."""
+    """A duration like ``1m30s``."""
 
     types = ("string",)
 
@@ -218,7 +218,7 @@ class Duration(Shape):
 
 
 class Words(Shape):
-    """A list of texts, or of texts and numbers; ``single`` allows one text in place of a list."""
+    """A list of strings, or of strings and numbers; ``single`` also allows one string."""
 
     types: tuple[str, ...] = ("array",)
 
@@ -235,7 +235,7 @@ class Words(Shape):
         self._unique = unique
 
     def check(self, value: Any, path: Path) -> None:
-        """Raise for a value that may not stand here."""
+        """Raise if the value is not allowed here."""
         super().check(value, path)
         if isinstance(value, list):
             for index, item in enumerate(value):
@@ -261,7 +261,7 @@ def _refuse_repeated(value: list[Any], path: Path) -> None:
 
 
 class Command(Shape):
-    """A command: a list, or a line that is split as a shell does; null is the image's own."""
+    """A command: a list, or a line that is split as in a shell; null means the image's command."""
 
     types: tuple[str, ...] = ("null", "string", "array")
 
@@ -271,7 +271,7 @@ class Command(Shape):
             self.types = ("string", "array")
 
     def check(self, value: Any, path: Path) -> None:
-        """Raise for a value that may not stand here."""
+        """Raise if the value is not allowed here."""
         super().check(value, path)
         for index, item in enumerate(value if isinstance(value, list) else ()):
             Text().check(item, (*path, index))
@@ -301,7 +301,7 @@ class Pairs(Shape):
         self._null, self._text_null = null, text_null
 
     def check(self, value: Any, path: Path) -> None:
-        """Raise for a value that may not stand here."""
+        """Raise if the value is not allowed here."""
         super().check(value, path)
         if isinstance(value, list):
             for index, item in enumerate(value):
@@ -337,7 +337,7 @@ def pairs(value: Any, *, null: bool = False, text_null: str = "") -> dict[str, A
 
 
 class Scalars(Shape):
-    """A mapping of any names to scalars, such as driver options."""
+    """A mapping of arbitrary names to scalars, such as driver options."""
 
     types = ("object",)
 
@@ -347,7 +347,7 @@ class Scalars(Shape):
             self._types = (*self._types, "null")
 
     def check(self, value: Any, path: Path) -> None:
-        """Raise for a value that may not stand here."""
+        """Raise if the value is not allowed here."""
         super().check(value, path)
         for key, item in value.items():
             kind = kind_of(item)
@@ -363,10 +363,10 @@ class Scalars(Shape):
 
 
 class Object(Shape):
-    """A mapping with known fields, in the order in which they are shown.
+    """A mapping with known fields, in the order of their output.
 
-    ``keep`` keeps it where it is empty; ``always`` are fields that are there in any case; ``null``
-    allows none; ``short`` is the shape of a short form.
+    ``keep`` keeps an empty mapping; ``always`` are fields that are always included; ``null`` allows
+    a null; ``short`` is the shape of a short form.
     """
 
     def __init__(
@@ -391,7 +391,7 @@ class Object(Shape):
             self.types = tuple(dict.fromkeys((*short.types, *self.types)))
 
     def check(self, value: Any, path: Path) -> None:
-        """Raise for a value that may not stand here."""
+        """Raise if the value is not allowed here."""
         super().check(value, path)
         if not isinstance(value, Mapping):
             if value is not None and self._short is not None:
@@ -428,14 +428,14 @@ class Object(Shape):
 
 
 class ListOf(Shape):
-    """A list of one shape; ``short`` is what may stand in place of the list."""
+    """A list of values of one shape; ``short`` is the shape of a short form of the list."""
 
     def __init__(self, item: Shape, *, short: Shape | None = None, unique: bool = False) -> None:
         self.types = ("array", *short.types) if short is not None else ("array",)
         self.item, self._short, self._unique = item, short, unique
 
     def check(self, value: Any, path: Path) -> None:
-        """Raise for a value that may not stand here."""
+        """Raise if the value is not allowed here."""
         super().check(value, path)
         if not isinstance(value, list):
             if self._short is not None:
@@ -453,7 +453,7 @@ class ListOf(Shape):
 
 
 class MapOf(Shape):
-    """A mapping of names to one shape; ``short`` is what may stand in place of it."""
+    """A mapping of names to values of one shape; ``short`` is the shape of a short form of it."""
 
     def __init__(
         self, item: Shape, *, pattern: str = "", short: Shape | None = None, closed: bool = True
@@ -463,7 +463,7 @@ class MapOf(Shape):
         self._pattern = re.compile(pattern) if pattern else None
 
     def check(self, value: Any, path: Path) -> None:
-        """Raise for a value that may not stand here."""
+        """Raise if the value is not allowed here."""
         super().check(value, path)
         if not isinstance(value, Mapping):
             if self._short is not None:

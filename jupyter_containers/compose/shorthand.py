@@ -1,4 +1,4 @@
-"""The short forms of the specification in their long forms."""
+"""Converts the short forms of the specification to their long forms."""
 
 from __future__ import annotations
 
@@ -38,7 +38,7 @@ def volume(text: str, path: Path) -> dict[str, Any]:
 
 
 def _volume_options(text: str, found: dict[str, Any]) -> tuple[dict[str, Any], dict[str, Any]]:
-    """Return what the third part says of a bind and of a volume; ``ro`` goes into ``found``."""
+    """Return the bind and volume options of the third part; ``ro`` goes into ``found``."""
     bind: dict[str, Any] = {}
     inner: dict[str, Any] = {}
     for option in text.split(","):
@@ -59,7 +59,7 @@ def _split_volume(text: str) -> list[str]:
     for index, character in enumerate(text):
         if character != ":":
             continue
-        # One letter before a colon is the drive of a path of Windows.
+        # A single letter before a colon is the drive of a Windows path.
         if index - start == 1 and text[start].isalpha():
             continue
         parts.append(text[start:index])
@@ -80,7 +80,7 @@ def _volumes(value: Any, path: Path) -> Any:
 
 
 def clean(path: str) -> str:
-    """Return a path in a container without what says nothing: ``/a/`` is ``/a``."""
+    """Return the normal form of a path in a container: ``/a/`` becomes ``/a``."""
     return posixpath.normpath(path) if path else ""
 
 
@@ -88,7 +88,7 @@ _PORT = re.compile(r"(\d+)(?:-(\d+))?\Z")
 
 
 def ports_of(text: str, path: Path) -> list[dict[str, Any]]:
-    """Return the long forms of ``[IP:][HOST:]CONTAINER[/PROTOCOL]``, one a port of a range."""
+    """Return the long forms of ``[IP:][HOST:]CONTAINER[/PROTOCOL]``, one per port of a range."""
     body, slash, protocol = text.partition("/")
     if slash and protocol.lower() not in ("tcp", "udp", "sctp"):
         raise ModelError(path, f"invalid proto: {protocol}", hint="tcp, udp or sctp")
@@ -129,7 +129,7 @@ def ports_of(text: str, path: Path) -> list[dict[str, Any]]:
             entry["published"] = published
         entry["protocol"] = protocol.lower() or "tcp"
         found.append(entry)
-    # Docker Compose sorts them as texts.
+    # Docker Compose sorts them as strings.
     return sorted(found, key=lambda entry: f"{entry['target']}/{entry['protocol']}")
 
 
@@ -266,7 +266,7 @@ _LONG: dict[str, Callable[[Any, Path], Any]] = {
 
 
 def long_forms(model: dict[str, Any]) -> dict[str, Any]:
-    """Return a model that is checked with every field in its long form."""
+    """Return a checked model with every field in its long form."""
     found = dict(model)
     if "services" in model:
         found["services"] = {

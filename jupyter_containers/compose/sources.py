@@ -1,4 +1,4 @@
-"""The texts that a project is read from, and where a mistake stands in them."""
+"""The texts that a project is read from, and the places of mistakes in them."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from jupyter_containers.errors import ComposeFileError, SourceLocation
 
 @dataclass(slots=True)
 class Text:
-    """One file; ``name`` is how messages call it, ``path`` is empty for a cell."""
+    """One file; ``name`` is its name in messages, ``path`` is empty for a cell."""
 
     name: str
     text: str
@@ -24,7 +24,7 @@ class Text:
 
 
 class Sources:
-    """Reads files once and remembers their nodes; ``folder`` shortens names in messages."""
+    """Reads each file once and keeps its nodes; names in messages are relative to ``folder``."""
 
     def __init__(self, folder: str) -> None:
         self._folder = folder
@@ -48,7 +48,7 @@ class Sources:
         if len(data) > MAX_BYTES:
             raise FileError(f"the file is larger than {MAX_BYTES // 1024 // 1024} MiB")
         if b"\0" in data:
-            raise FileError("not a text: it has bytes of value 0")
+            raise FileError("not a text file: it contains null bytes")
         try:
             text = data.decode("utf-8-sig")
         except UnicodeDecodeError as error:
@@ -67,7 +67,7 @@ class Sources:
 
     @contextlib.contextmanager
     def reported(self) -> Iterator[None]:
-        """Turn problems into :class:`ComposeFileError` with their place."""
+        """Convert problems to :class:`ComposeFileError` with their place."""
         try:
             yield
         except FileError as problem:
@@ -82,7 +82,7 @@ class Sources:
             ) from problem
 
     def _find(self, problem: ModelError) -> tuple[Text, tuple[int, int] | None]:
-        """Return the file and the place nearest to a path; the last file first."""
+        """Return the file and the place that match a path best; the last file is tried first."""
         best: tuple[int, Text, tuple[int, int]] | None = None
         for text in reversed(self._texts.values()):
             for node in text.nodes:

@@ -1,4 +1,4 @@
-"""Fields with a form of their own: limits, modes, host names, port numbers."""
+"""Shapes of particular fields: limits, modes, host names, port numbers."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ from jupyter_containers.compose.shapes import (
 
 
 class External(Shape):
-    """True for what exists already; the old form is a mapping with its name."""
+    """True for an object that exists already; the old form is a mapping with its name."""
 
     types = ("boolean", "string", "object")
 
@@ -40,7 +40,7 @@ class External(Shape):
 
 
 class FileMode(Shape):
-    """Permission bits; as text they are octal, a number is what YAML makes of it."""
+    """Permission bits: octal in a string; a number has YAML's value."""
 
     types = ("number", "string")
 
@@ -59,7 +59,7 @@ class FileMode(Shape):
 
 
 class Limit(Shape):
-    """CPUs with a fraction."""
+    """A number of CPUs, possibly with a fraction."""
 
     types = ("number", "string")
 
@@ -84,7 +84,7 @@ class Count(Shape):
 
 
 class Ulimit(Object):
-    """One number, or a soft and a hard one."""
+    """A single limit, or a soft and a hard one."""
 
     def __init__(self) -> None:
         pair = {"soft": Integer(), "hard": Integer()}
@@ -99,12 +99,12 @@ class Ulimit(Object):
 
 
 class ExtraHosts(Shape):
-    """Host names with their addresses, as a mapping or a list; shown as ``NAME=ADDRESS``."""
+    """Host names with their addresses, as a mapping or a list; formatted as ``NAME=ADDRESS``."""
 
     types = ("object", "array")
 
     def check(self, value: Any, path: Path) -> None:
-        """Raise for a value that may not stand here."""
+        """Raise if the value is not allowed here."""
         super().check(value, path)
         if isinstance(value, list):
             Words(unique=True).check(value, path)
@@ -148,14 +148,14 @@ def _host(text: str, path: Path) -> tuple[str, str]:
 
 
 class Expose(Words):
-    """Ports, as numbers or texts."""
+    """Ports, as numbers or strings."""
 
     def __init__(self) -> None:
         super().__init__(numbers=True, unique=True)
 
 
 class NotShown(Scalars):
-    """Scalars by name that are checked and have no effect, in Docker Compose neither."""
+    """Scalars by name that are checked but have no effect, as in Docker Compose."""
 
     def shaped(self, value: Any, path: Path) -> Any:
         """Return the typed value, or :data:`LEFT_OUT`."""
@@ -164,7 +164,7 @@ class NotShown(Scalars):
 
 
 class Ssh(Pairs):
-    """Agents and keys of a build, shown as ``default`` or ``NAME=PATH``."""
+    """SSH agents and keys of a build, formatted as ``default`` or ``NAME=PATH``."""
 
     def shaped(self, value: Any, path: Path) -> Any:
         """Return the list of agents and keys."""
@@ -174,12 +174,12 @@ class Ssh(Pairs):
 
 
 class ProviderOptions(Shape):
-    """Options of a provider: scalars or lists of them."""
+    """Options of a provider: scalars, or lists of scalars."""
 
     types = ("object",)
 
     def check(self, value: Any, path: Path) -> None:
-        """Raise for a value that may not stand here."""
+        """Raise if the value is not allowed here."""
         super().check(value, path)
         for key, item in value.items():
             for one in item if isinstance(item, list) else [item]:

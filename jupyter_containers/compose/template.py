@@ -2,8 +2,8 @@
 
 Without the colon only an unset variable counts as missing, not an empty one.
 
-A word after an operator may hold variables itself. A dollar sign that begins none of these forms
-stays.
+The word after an operator may contain variables. A dollar sign that begins none of these forms
+is kept.
 """
 
 from __future__ import annotations
@@ -19,12 +19,12 @@ MAX_LENGTH = 4 * 1024 * 1024
 
 
 class TemplateError(Exception):
-    """A text has a variable that cannot be replaced."""
+    """A variable in a text cannot be replaced."""
 
 
 @dataclass(frozen=True, slots=True)
 class Variable:
-    """A variable as a text uses it."""
+    """One use of a variable in a text."""
 
     name: str
     required: bool = False
@@ -33,7 +33,7 @@ class Variable:
 
 
 class Template:
-    """Replaces variables by ``values``; ``unset(name)`` is called for each that has none."""
+    """Replaces variables by ``values``; calls ``unset(name)`` for each without a value."""
 
     def __init__(self, values: Mapping[str, str], unset: Callable[[str], None]) -> None:
         self._values, self._unset = values, unset
@@ -104,7 +104,7 @@ class Template:
 
 
 def closing(text: str, start: int) -> int:
-    """Return where the brace opened before ``start`` ends, or -1."""
+    """Return the index of the brace that closes the one before ``start``, or -1."""
     depth, position = 1, start
     while position < len(text):
         character = text[position]
@@ -120,7 +120,7 @@ def closing(text: str, start: int) -> int:
 
 
 def variables(text: str) -> list[Variable]:
-    """Return the variables that a text uses, those inside of words too."""
+    """Return the variables in a text, including those nested in words."""
     found: list[Variable] = []
     position = 0
     while (dollar := text.find("$", position)) >= 0:

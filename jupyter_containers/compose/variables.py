@@ -1,4 +1,4 @@
-"""The variables that a project is read with: the caller's, then those of ``.env`` files."""
+"""The variables of a project: the caller's, then those of ``.env`` files."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ MAX_BYTES = 4 * 1024 * 1024
 def environment_of(
     outer: Mapping[str, str], files: Sequence[str] | None, folder: str
 ) -> dict[str, str]:
-    """Return ``outer`` with what files add; None is the ``.env`` of ``folder``, if there is one."""
+    """Return ``outer`` extended by files; None means the ``.env`` of ``folder``, if it exists."""
     if files is None:
         own = os.path.join(folder, ".env")
         if outer.get("COMPOSE_ENV_FILES"):
@@ -39,9 +39,9 @@ def environment_of(
 def read(
     path: str, outer: Mapping[str, str], form: str = "", before: Mapping[str, str] | None = None
 ) -> dict[str, str]:
-    """Return the variables of one file, with those ``before`` that it does not change.
+    """Return the variables ``before``, updated by those of one file.
 
-    Its values may use ``outer``, which comes first, and what is above.
+    Its values may use the variables of ``outer``, which takes precedence, and of lines above.
     """
     try:
         with open(path, "rb") as file:

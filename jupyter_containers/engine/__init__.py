@@ -1,4 +1,4 @@
-"""The engine: the only room that composes the others.
+"""The engine: the only package that composes store, runtime, network, registry and build.
 
 ``Engine`` is the facade; the values it returns are ``Container``, ``Image`` and those of
 :mod:`~jupyter_containers.engine.results`.  Everything is imported on first use.

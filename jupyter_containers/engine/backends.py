@@ -1,8 +1,8 @@
-"""Protocols of the services that another place for containers (a cluster) has to implement.
+"""Protocols of the services that another backend for containers (a cluster) has to implement.
 
 The local services and, by forwarding, those of a user without root implement these protocols;
-``tests/conformance/test_engines.py`` holds for each of them.  Images and builds are local
-everywhere, so they have none.
+``tests/conformance/test_engines.py`` runs against each of them.  Images and builds are always
+local, so they have none.
 """
 
 from __future__ import annotations
@@ -42,7 +42,7 @@ if TYPE_CHECKING:
 
 
 class ContainerBackend(Protocol):
-    """Containers, wherever they run; see :class:`ContainerService`."""
+    """Containers of a backend; see :class:`ContainerService`."""
 
     def run(
         self,
@@ -75,7 +75,7 @@ class ContainerBackend(Protocol):
         detach_keys: str = USUAL_KEYS,
         sig_proxy: bool | SignalSource = True,
     ) -> RunResult:
-        """Attach to a running container, whoever started it, until it ends or ``detach_keys``."""
+        """Attach to a running container until it ends or ``detach_keys`` are typed."""
 
     def terminal(
         self,
@@ -98,7 +98,7 @@ class ContainerBackend(Protocol):
         emit: EventSink = discard,
         **flags: Unpack[RunFlags],
     ) -> TerminalSession:
-        """Create and start a container with a terminal (``run -it``) and return the terminal."""
+        """Create and start a container with a terminal (``run -it``); return the terminal."""
 
     def create(
         self,
@@ -127,33 +127,33 @@ class ContainerBackend(Protocol):
     def stop(
         self, name: str, timeout: float | None = None, *, signal: str | int | None = None
     ) -> None:
-        """End a container: its stop signal, ``timeout`` seconds of grace (10), then KILL."""
+        """Stop a container: send its stop signal, and KILL after ``timeout`` seconds (10)."""
 
     def restart(
         self, name: str, timeout: float | None = None, *, signal: str | int | None = None
     ) -> Container:
-        """Stop a container if it runs (see :meth:`stop`), and start it."""
+        """Stop a running container (see :meth:`stop`), then start it."""
 
     def kill(self, name: str, signal: str | int = "KILL") -> None:
-        """Send a signal to a running container's first process."""
+        """Send a signal to a running container's main process."""
 
     def update(self, name: str, **flags: Unpack[UpdateFlags]) -> None:
-        """Change limits or the restart policy of a container, also while it runs."""
+        """Change the limits or the restart policy of a container, running or not."""
 
     def pause(self, name: str) -> None:
-        """Freeze a running container."""
+        """Freeze all processes of a running container."""
 
     def unpause(self, name: str) -> None:
-        """Let a paused container go on."""
+        """Resume a paused container."""
 
     def wait(self, name: str, *, cancel: CancelToken | None = None) -> int:
         """Wait until a container has ended; return its exit code."""
 
     def remove(self, name: str, *, force: bool = False, volumes: bool = False) -> None:
-        """Remove a container; a running one with ``force``, its anonymous volumes on request."""
+        """Remove a container (``force``: also a running one, ``volumes``: its anonymous ones)."""
 
     def rename(self, name: str, new_name: str) -> None:
-        """Give a container another name."""
+        """Rename a container."""
 
     def exec(
         self,
@@ -167,7 +167,7 @@ class ContainerBackend(Protocol):
         detach_keys: str = USUAL_KEYS,
         **flags: Unpack[ExecFlags],
     ) -> RunResult:
-        """Run a command in a running container and wait for it (not with ``detach``)."""
+        """Run a command in a running container and wait for it, unless ``detach`` is set."""
 
     def logs(
         self,
@@ -179,25 +179,25 @@ class ContainerBackend(Protocol):
         tail: int | None = None,
         cancel: CancelToken | None = None,
     ) -> Iterator[LogLine]:
-        """Return what a container wrote, oldest first; with ``follow`` until it ends."""
+        """Return a container's log, oldest entry first; with ``follow`` until it ends."""
 
     def stats(self, names: Iterable[str] | None = None) -> Items[StatsSample]:
-        """Return what containers use now: the named ones, or all that run."""
+        """Return the current resource usage of the named containers, or of all running ones."""
 
     def top(self, name: str, options: Sequence[str] = ()) -> Items[dict[str, str]]:
-        """Return the processes of a container by column, as ``ps`` of the host shows them."""
+        """Return the processes of a container by column, as the host's ``ps`` shows them."""
 
     def port(self, name: str) -> Items[str]:
         """Return the published ports: ``8000/tcp -> 127.0.0.1:8000``."""
 
     def get(self, name: str) -> Container:
-        """Return the container that a name, ID or unique ID prefix means."""
+        """Return the container with this name, ID or unique ID prefix."""
 
     def inspect(self, name: str, *, size: bool = False) -> dict[str, Any]:
-        """Return Docker's ``container inspect`` object, with ``size`` the bytes of its files."""
+        """Return Docker's ``container inspect`` object; with ``size``, include its files' bytes."""
 
     def prune(self, *, filters: Filters | None = None) -> PruneResult:
-        """Remove all containers that do not run; filters: ``label``, ``label!``, ``until``."""
+        """Remove all stopped containers; filters: ``label``, ``label!``, ``until``."""
 
     def copy(
         self,
@@ -216,7 +216,7 @@ class ContainerBackend(Protocol):
         """Return the files that a container added, changed and deleted, sorted by path."""
 
     def folder(self, name: str, path: str) -> tuple[str, list[FolderEntry]]:
-        """Return a container's folder: its path with links followed, and its entries."""
+        """Return the entries of a container's folder, and its path with links resolved."""
 
     def export(
         self, name: str, output: str | Path | BinaryIO, *, compression: str | None = None
@@ -234,7 +234,7 @@ class ContainerBackend(Protocol):
         pause: bool = True,
         cancel: CancelToken | None = None,
     ) -> Image:
-        """Make an image of a container's files and configuration; it is frozen for that time."""
+        """Create an image from a container's files and configuration, with the container paused."""
 
     def list(
         self,
@@ -253,58 +253,58 @@ class ContainerBackend(Protocol):
 
 
 class NetworkBackend(Protocol):
-    """Networks; see :class:`NetworkService`."""
+    """Networks of a backend; see :class:`NetworkService`."""
 
     def get(self, name: str) -> NetworkSummary:
-        """Return the network that a name, ID or unique ID prefix means."""
+        """Return the network with this name, ID or unique ID prefix."""
 
     def create(self, name: str, **flags: Unpack[CreateNetworkFlags]) -> NetworkSummary:
-        """Create a bridge network; without ``subnet`` a free one is chosen."""
+        """Create a bridge network; without ``subnet``, choose a free one."""
 
     def connect(self, network: str, container: str, **flags: Unpack[ConnectFlags]) -> None:
-        """Connect a container to a network, now if it runs and at each of its starts."""
+        """Connect a container to a network: at once if it runs, and at each later start."""
 
     def disconnect(self, network: str, container: str, *, force: bool = False) -> None:
-        """Disconnect a container from a network, now if it runs and at each of its starts."""
+        """Disconnect a container from a network: at once if it runs, and at each later start."""
 
     def remove(self, name: str) -> None:
-        """Remove a network that no running container uses."""
+        """Remove a network; raise if a running container uses it."""
 
     def inspect(self, name: str) -> dict[str, Any]:
         """Return Docker's ``network inspect`` object."""
 
     def prune(self, *, filters: Filters | None = None) -> PruneResult:
-        """Remove networks that no container uses, running or not."""
+        """Remove all networks that no container, running or stopped, uses."""
 
     def names(self) -> Items[str]:
         """Return the names of all bridge networks: cheap, for completion."""
 
     def list(self) -> Items[NetworkSummary]:
-        """Return the networks, the predefined ones after the default one."""
+        """Return the networks: the default one, the other predefined ones, then the rest."""
 
     def everything(self) -> Items[NetworkSummary]:
         """Return all networks."""
 
 
 class VolumeBackend(Protocol):
-    """Volumes; see :class:`VolumeService`."""
+    """Volumes of a backend; see :class:`VolumeService`."""
 
     def create(
         self, name: str | None = None, *, driver: str | None = None, label: Any = (), opt: Any = ()
     ) -> VolumeSummary:
-        """Create a volume; one that exists is returned as it is."""
+        """Create a volume, or return the existing one of that name."""
 
     def get(self, name: str) -> VolumeSummary:
         """Return the volume of that name."""
 
     def remove(self, name: str) -> None:
-        """Remove a volume and its files; one that a container has is refused."""
+        """Remove a volume and its files; raise if a container uses it."""
 
     def inspect(self, name: str) -> dict[str, Any]:
         """Return Docker's ``volume inspect`` object."""
 
     def prune(self, *, all: bool = False, filters: Filters | None = None) -> PruneResult:
-        """Remove anonymous volumes (with ``all`` also named ones) that no container has."""
+        """Remove unused anonymous volumes, with ``all`` also unused named ones."""
 
     def names(self) -> Items[str]:
         """Return the names of all volumes: cheap, for completion."""
@@ -317,7 +317,7 @@ class VolumeBackend(Protocol):
 
 
 class WorkloadBackend(Protocol):
-    """Work of several containers; see :class:`WorkloadService`."""
+    """Workloads of several containers; see :class:`WorkloadService`."""
 
     def map(
         self,
@@ -334,7 +334,7 @@ class WorkloadBackend(Protocol):
         cancel: CancelToken | None = None,
         **flags: Unpack[ItemFlags],
     ) -> list[RunResult]:
-        """Run a command for every item, each in a container of its own; results in their order."""
+        """Run a command for every item, each in its own container; return the results in order."""
 
     def service(
         self,
@@ -347,11 +347,11 @@ class WorkloadBackend(Protocol):
         emit: EventSink = discard,
         **flags: Unpack[RunFlags],
     ) -> Service:
-        """Return a service for a ``with`` block: ready when it begins, removed when it ends."""
+        """Return a service for a ``with`` block: ready at its start, removed at its end."""
 
 
 if TYPE_CHECKING:
-    # The type checker compares the local services with them.
+    # The type checker verifies that the local services implement the protocols.
     _CONTAINERS: type[ContainerBackend] = ContainerService
     _NETWORKS: type[NetworkBackend] = NetworkService
     _VOLUMES: type[VolumeBackend] = VolumeService

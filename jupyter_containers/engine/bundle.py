@@ -1,4 +1,4 @@
-"""The folder of one container: what the runtime and the monitor read and write."""
+"""The bundle of one container: the folder that the runtime and the monitor read and write."""
 
 from __future__ import annotations
 
@@ -19,21 +19,21 @@ class Bundle:
 
     @property
     def rootfs(self) -> Path:
-        """Where the private mount namespace shows the root file system."""
+        """The mount point of the root file system in the private mount namespace."""
         return self.folder / "rootfs"
 
     @property
     def log(self) -> Path:
-        """The monitor's log of what the container wrote."""
+        """The log of the container's output, written by the monitor."""
         return self.folder / "container.log"
 
     @property
     def names(self) -> Path:
-        """Where the private mount namespace shows hosts, hostname and resolv.conf."""
+        """The mount point of hosts, hostname and resolv.conf in the private mount namespace."""
         return self.folder / "names"
 
     def create(self) -> None:
-        """Make the folder and the mount point."""
+        """Create the folder and the mount point."""
         try:
             self.rootfs.mkdir(parents=True, exist_ok=True)
             self.folder.chmod(0o700)
@@ -41,34 +41,34 @@ class Bundle:
             raise StorageError(f"cannot make {self.folder}: {error.strerror}") from error
 
     def write(self, name: str, text: str) -> str:
-        """Write a small file that the container's own user must be able to read."""
+        """Write a small file, readable by the container's own user."""
         return _write(self.folder / name, text)
 
     def write_name_file(self, name: str, text: str) -> str:
-        """Write hosts, hostname or resolv.conf; where :attr:`names` is mounted."""
+        """Write hosts, hostname or resolv.conf; :attr:`names` must be mounted."""
         return _write(self.names / name, text)
 
     def read(self, name: str) -> str:
-        """Return the text of a small file; empty when there is none."""
+        """Return the text of a small file; empty if the file does not exist."""
         try:
             return (self.folder / name).read_text(errors="replace")
         except FileNotFoundError:
             return ""
 
     def spec(self) -> Spec:
-        """Return the runtime spec with which the container was last started."""
+        """Return the runtime spec of the container's latest start."""
         value: Spec = json.loads((self.folder / "config.json").read_bytes())
         return value
 
     def write_spec(self, spec: Spec) -> None:
-        """Write the runtime spec for the runtime to read."""
+        """Write the runtime spec."""
         (self.folder / "config.json").write_text(json.dumps(spec))
 
 
 def _write(path: Path, text: str) -> str:
     data = text.encode()
-    # In place, because a running container may have this very file mounted; never shorter than
-    # either text, so that a reader does not meet an empty file.
+    # Write in place, because a running container may have this very file mounted, and never shorten
+    # the file below the length of either text, so that a reader never sees an empty one.
     descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_CLOEXEC, 0o644)
     try:
         os.write(descriptor, data)

@@ -1,8 +1,8 @@
-"""All things of one kind: what the services of containers, images, networks and volumes share.
+"""The base class of the services of containers, images, networks and volumes.
 
-A collection looks at the store at every use.  Calling it lists, as the command of that name does
-(``engine.containers(all=True)``); iterating goes over everything of its kind; ``get`` (or square
-brackets) finds one by name, ID or unique ID prefix.
+A collection reads the store at every use.  Calling it lists its objects, as the command of that
+name does (``engine.containers(all=True)``); iterating yields all of them; ``get`` (or square
+brackets) returns one by name, ID or unique ID prefix.
 """
 
 from __future__ import annotations
@@ -14,20 +14,20 @@ from typing import Generic, TypeAlias, TypeVar
 from jupyter_containers.errors import NotFoundError
 
 T = TypeVar("T")
-# A list, for classes in which a method has that name.
+# ``list`` under another name, for classes that have a method ``list``.
 Items: TypeAlias = list[T]
 
 
 class Collection(ABC, Generic[T]):
-    """All of one kind that an engine holds."""
+    """All objects of one kind in an engine's store."""
 
     @abstractmethod
     def get(self, name: str) -> T:
-        """Return one; raise :class:`NotFoundError`."""
+        """Return the object with this name; raise :class:`NotFoundError`."""
 
     @abstractmethod
     def everything(self) -> Items[T]:
-        """Return all of them, whatever their state."""
+        """Return all objects, in any state."""
 
     def __iter__(self) -> Iterator[T]:
         return iter(self.everything())

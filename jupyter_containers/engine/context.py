@@ -1,7 +1,8 @@
-"""What services are made of: the parts below the engine, opened when first needed, closed together.
+"""The context of an engine's services: store, runtime, network and registry, opened on first use.
 
-Opening the store costs a millisecond, probing the host a few; a command that only lists images
-never probes, and one that only runs containers never loads the registry client.
+Opening the store costs a millisecond, probing the host a few: a command that only lists images
+never probes, and one that only runs containers never loads the registry client.  All are closed
+together.
 """
 
 from __future__ import annotations
@@ -56,7 +57,7 @@ if TYPE_CHECKING:
 T = TypeVar("T")
 
 MAIN_BRIDGE = "jc0"
-# Credentials by registry that hold for the work of a block (see RegistryService.lending).
+# Temporary credentials by registry, for the duration of a block (see RegistryService.lending).
 LENT: ContextVar[Mapping[str, Credential]] = ContextVar("LENT")
 
 
@@ -86,7 +87,7 @@ class EngineContext:
 
     @cached_property
     def endpoints(self) -> Collection[EndpointRecord]:
-        """The addresses that containers hold."""
+        """The addresses assigned to containers."""
         return self.store.records.collection("endpoints", EndpointRecord)
 
     @cached_property
@@ -96,24 +97,24 @@ class EngineContext:
 
     @cached_property
     def builds(self) -> Collection[BuildNote]:
-        """The builds that ended."""
+        """The records of finished builds."""
         return self.store.records.collection("builds", BuildNote)
 
     @cached_property
     def built_steps(self) -> Collection[BuiltSteps]:
-        """The steps of those builds, by the same id."""
+        """The steps of those builds, by the same ID."""
         return self.store.records.collection("built-steps", BuiltSteps)
 
     @cached_property
     def registry_logins(self) -> Collection[RegistryLogin]:
-        """The passwords of the registries that run here."""
+        """The passwords of the registries that run on this machine."""
         from jupyter_containers.engine.registry_logins import RegistryLogin
 
         return self.store.records.collection("registry-logins", RegistryLogin)
 
     @cached_property
     def host(self) -> HostCapabilities:
-        """What this machine can do, probed once."""
+        """The capabilities of this machine, probed once."""
         from jupyter_containers.runtime.cgroup_delegation import layout_for_root
         from jupyter_containers.runtime.host import probe
 
@@ -124,7 +125,7 @@ class EngineContext:
 
     @cached_property
     def driver(self) -> Driver:
-        """How layers become a root file system here, tried out once."""
+        """The storage driver that works here, tested once."""
         from jupyter_containers.runtime.drivers import choose
 
         settings = self.settings
@@ -133,41 +134,42 @@ class EngineContext:
 
     @cached_property
     def runtime(self) -> OCIRuntime:
-        """The OCI runtime that works here.
+        """The OCI runtime.
 
-        Raises :class:`UnsupportedError` when there is none, naming what would provide it.
+        Raises :class:`UnsupportedError` if none works here, naming what would provide one.
         """
         from jupyter_containers.runtime.oci_runtime import OCIRuntime
         from jupyter_containers.runtime.spec import CGROUP_PARENT
 
-        # Like bridge and firewall table, so that a sweep knows the groups of its own store.
+        # Derived from the root like bridge and firewall table, so that a sweep finds its own
+        # store's groups.
         parent = CGROUP_PARENT if self._is_main else f"{CGROUP_PARENT}-{self._mark}"
         return OCIRuntime(self.host, self.settings.layout.runtime, cgroup_parent=parent)
 
     @cached_property
     def monitor(self) -> Monitor:
-        """Conmon over that runtime."""
+        """Conmon, configured for that runtime."""
         from jupyter_containers.runtime.monitor import Monitor
 
         return Monitor(self.host.require_conmon(), self.runtime)
 
     @cached_property
     def settings_text(self) -> str:
-        """The settings in JSON, for the processes that conmon starts."""
+        """The settings as JSON, for the processes that conmon starts."""
         values = dataclasses.asdict(self.settings)
         values |= {"root": str(self.settings.root), "run_root": str(self.settings.run_root)}
         return json.dumps(values | {"bridge_name": self.bridge_name})
 
     @cached_property
     def bridge_name(self) -> str:
-        """The interface of the default network: each store of a host has its own."""
+        """The interface of the default network; each store of a host has its own."""
         if self.settings.bridge_name:
             return self.settings.bridge_name
         return MAIN_BRIDGE if self._is_main else f"jc{self._mark}"
 
     @cached_property
     def subnet_pool(self) -> str:
-        """Where networks take their subnets: one sixteenth of the pool for a secondary store."""
+        """The address pool for subnets: a sixteenth of the configured one for a secondary store."""
         pool = ipaddress.IPv4Network(self.settings.subnet_pool)
         if self.bridge_name == MAIN_BRIDGE or pool.prefixlen > 20:
             return str(pool)
@@ -176,7 +178,7 @@ class EngineContext:
 
     @cached_property
     def quotas(self) -> Quotas:
-        """What the administrator allows this user."""
+        """The limits that the administrator has set for this user."""
         from jupyter_containers.engine.quotas import read_quotas
 
         return read_quotas()
@@ -202,7 +204,7 @@ class EngineContext:
         return RelayedFirewall(self._inside(self._table), Uplink(user.uplink), reason)
 
     def _inside(self, target: T, outside: Sequence[str] = ()) -> T:
-        """Return the object as it is used inside the network namespace of this user."""
+        """Return the object, wrapped so that it runs inside this user's network namespace."""
         if self.host.users.initial:
             return target
         from jupyter_containers.network.namespace import NetworkNamespace
@@ -230,7 +232,7 @@ class EngineContext:
 
     @property
     def process(self) -> ProcessIdentity:
-        """This process, as the owner of unfinished work; asked anew because of forks."""
+        """This process, as the owner of unfinished work; never cached, because of forks."""
         identity = ProcessIdentity.of(os.getpid())
         assert identity is not None  # we are alive
         return identity
@@ -244,7 +246,7 @@ class EngineContext:
 
     @cached_property
     def registry_files(self) -> RegistryFiles:
-        """What Docker's and Podman's files say about registries, read once."""
+        """Docker's and Podman's registry configuration files, read once."""
         from jupyter_containers.registry import read_registry_files
 
         return read_registry_files(Path(path) for path in self.settings.registry_files)
@@ -261,13 +263,12 @@ class EngineContext:
         insecure: bool = False,
         on_wait: Callable[[str, float], None] | None = None,
     ) -> RegistryClient:
-        """Return a client for one registry, or one repository of it; close it after use.
+        """Return a client for one registry or one of its repositories; close it after use.
 
-        ``push`` says that it will be written to, ``search`` that it will only be searched,
-        ``insecure`` that it may be reached without TLS; ``on_wait(host, seconds)`` is called before
-        a pause that a registry asks for.  ``credential`` takes the place of the
-        stored ones, to try it out.  Raises :class:`DeniedError` where the machine's configuration
-        blocks the repository.
+        ``push`` opens it for writing, ``search`` for searching only, ``insecure`` permits access
+        without TLS.  ``on_wait(host, seconds)`` is called before a pause that the registry
+        requests.  ``credential`` replaces the stored ones, to test it.  Raises :class:`DeniedError`
+        if the machine's configuration blocks the repository.
         """
         from jupyter_containers.registry import FixedCredentials, RegistryClient, route
         from jupyter_containers.registry.credentials import RepositoryCredentials
@@ -302,7 +303,7 @@ class EngineContext:
         )
 
     def _with_logins(self, source: CredentialSource) -> CredentialSource:
-        """Return the credentials with those of registries that run here."""
+        """Return the credentials, preceded by those of registries that run on this machine."""
         logins = self.registry_logins.all()
         if not logins:
             return source
@@ -311,7 +312,7 @@ class EngineContext:
         return LocalLogins(tuple(logins), self.containers.all(), source)
 
     def _check_route(self, name: str, repository: str, way: Route) -> None:
-        """Raise :class:`DeniedError` for a mirror or location that the machine does not allow."""
+        """Raise :class:`DeniedError` for a mirror or location that the lab file does not allow."""
         from jupyter_containers.registry.endpoint import Endpoint
 
         if self.quotas.allow.pull is None:
@@ -327,5 +328,5 @@ class EngineContext:
             self.quotas.check_locations(whole, others, self.quotas.trusted_hosts())
 
     def close(self) -> None:
-        """Close what was opened."""
+        """Close everything that was opened."""
         self.store.close()

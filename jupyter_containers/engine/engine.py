@@ -1,8 +1,8 @@
-"""The engine: everything that can be done with images and containers, as one object.
+"""The engine: all operations on images, containers, networks and volumes, as one object.
 
-An engine is a library, not a daemon: it opens the store, does what it is asked, and may vanish at
-any time; containers go on without it, and any number of engines share one store.  What it can do
-is with its services, one for each noun: ``engine.containers.stop(…)``, ``engine.images.tag(…)``.
+An engine is a library, not a daemon: it may exit at any time while containers keep running, and any
+number of engines share one store.  The operations are methods of its services, one for each noun:
+``engine.containers.stop(…)``, ``engine.images.tag(…)``.
 """
 
 from __future__ import annotations
@@ -47,14 +47,14 @@ _DIGESTS = re.compile(rb"sha256:[0-9a-f]{64}")
 
 
 class ShortCut(Generic[P, R]):
-    """A method of a service as one of the engine, with its signature."""
+    """A descriptor that exposes a service's method on the engine, with its signature."""
 
     def __init__(self, noun: str, method: Callable[Concatenate[Any, P], R]) -> None:
         self._noun, self._method = noun, method
         self.__doc__ = method.__doc__
 
     def __get__(self, engine: Engine | None, owner: type) -> Callable[P, R]:
-        """Return the service's method; without an engine, the function."""
+        """Return the service's method; on the class, the function."""
         if engine is None:
             return cast("Callable[P, R]", self._method)
         found: Callable[P, R] = getattr(getattr(engine, self._noun), self._method.__name__)
@@ -64,9 +64,9 @@ class ShortCut(Generic[P, R]):
 class Engine:
     """Images, containers, networks and volumes of one store.
 
-    ``settings`` None reads config file and environment; ``overrides`` are fields of
-    :class:`~jupyter_containers.settings.Settings`.  Use it as a context manager or close it.
-    ``run``, ``build``, ``pull``, ``push`` and ``compose`` are short cuts to the services.
+    With ``settings`` None, config file and environment are read; ``overrides`` are fields of
+    :class:`~jupyter_containers.settings.Settings`.  Use the engine as a context manager or close
+    it.  ``run``, ``build``, ``pull``, ``push`` and ``compose`` are short cuts to the services.
     """
 
     def __init__(self, settings: Settings | None = None, **overrides: Any) -> None:
@@ -83,7 +83,7 @@ class Engine:
         self._sweep()
 
     def close(self) -> None:
-        """Close the store; running containers go on."""
+        """Close the store; running containers keep running."""
         self._context.close()
 
     def __enter__(self) -> Engine:
@@ -96,7 +96,7 @@ class Engine:
 
     @cached_property
     def containers(self) -> ContainerService:
-        """Containers: call it to list those that run, iterate, ``get(name)``, ``run(…)``."""
+        """Containers: call it to list running ones, iterate, ``get(name)``, ``run(…)``."""
         return ContainerService(
             self._context,
             self.images,
@@ -141,28 +141,28 @@ class Engine:
 
     @cached_property
     def registries(self) -> RegistryService:
-        """Registries: log in, search, list, and run one here."""
+        """Registries: log in, search, list, and run a local one."""
         from jupyter_containers.engine.registries.service import RegistryService
 
         return RegistryService(self._context, self.images, self.containers)
 
     @cached_property
     def manifests(self) -> ManifestService:
-        """Manifest lists that make one name serve several platforms."""
+        """Manifest lists, which combine images for several platforms under one name."""
         from jupyter_containers.engine.images.manifests import ManifestService
 
         return ManifestService(self._context, self._images)
 
     @cached_property
     def stores(self) -> StoreService:
-        """Image stores that the users of this machine share."""
+        """Image stores shared by the users of this machine."""
         from jupyter_containers.engine.system.stores import StoreService
 
         return StoreService(self._context, self.images, Engine)
 
     @cached_property
     def workloads(self) -> WorkloadService:
-        """Work of several containers, or for as long as a block lasts: ``map``, ``service``."""
+        """Workloads: ``map`` over many containers, a ``service`` for a ``with`` block."""
         from jupyter_containers.engine.workloads.service import WorkloadService
 
         return WorkloadService(self.containers, self.images)
@@ -204,7 +204,7 @@ class Engine:
     if TYPE_CHECKING:
         build = ShortCut("builds", BuildService.build)
         compose = ShortCut("applications", ApplicationService.compose)
-    else:  # nothing of builds is loaded before there is one
+    else:  # import builds only on first use
 
         @property
         def build(self) -> Any:
@@ -227,15 +227,15 @@ class Engine:
         return self.images.push
 
     def api(self, address: str = "") -> AbstractContextManager[str]:
-        """Serve the Docker Engine API for as long as a ``with`` block lasts; yield its address.
+        """Serve the Docker Engine API during a ``with`` block; yield its address.
 
-        ``address`` is ``unix://PATH``, by default of a socket below the run root.
+        ``address`` is ``unix://PATH``; the default is a socket in the run root.
         """
         from jupyter_containers.engine.system.serving import serving
 
         return serving(self.settings, address)
 
-    # -- what the services share -----------------------------------------------------------------
+    # -- shared by the services ------------------------------------------------------------------
 
     @cached_property
     def _builder(self) -> Builds:
@@ -247,12 +247,12 @@ class Engine:
         return self._builder.build_text(text, tag, emit, cancel)
 
     def _sweep(self) -> None:
-        """Finish or remove what dead processes left; done at every start of an engine."""
+        """Finish or remove what dead processes left behind; runs when an engine opens."""
         sweep(self._context, self._lifecycle)
 
     def _of_containers(self) -> Roots:
         records = self._context.containers.all()
-        # The images that a damaged record still names are kept until it is mended.
+        # Keep the images of containers whose record is damaged until the record is repaired.
         named = frozenset(
             text.decode()
             for document in self._context.containers.damaged()

@@ -1,6 +1,7 @@
-"""What ``--filter`` means for containers and for prunes, in Docker's keys and words.
+"""``--filter`` for containers and for prunes, with Docker's keys and values.
 
-Values of one key are alternatives, except labels, which must all fit; keys are joined by *and*.
+Values of one key are alternatives, except labels, which must all match; different keys are joined
+by *and*.
 """
 
 from __future__ import annotations
@@ -24,9 +25,9 @@ _HEALTH = ("starting", "healthy", "unhealthy", "none")
 
 @dataclass(frozen=True, slots=True)
 class Lookups:
-    """What filters of containers have to ask others: each by the text of a value.
+    """Lookups for filters of containers, each by the text of a value.
 
-    ``ancestor`` returns the IDs of an image and of all made from it.
+    ``ancestor`` returns the IDs of an image and of all its descendants.
     """
 
     container: Callable[[str], ContainerRecord]
@@ -68,7 +69,7 @@ def _by_name(value: str) -> Test:
 
 
 def _regular(value: str) -> Callable[[str], bool]:
-    """Return the search for a regular expression, or for the very text where it is none."""
+    """Return a predicate that searches for a regular expression, or literally if it is none."""
     if len(value) > _LONGEST:
         raise InvalidArgumentError("invalid filter: longer than any name")
     try:
@@ -138,7 +139,7 @@ def _ports_of(key: str, value: str) -> set[str]:
 
 
 def _by_published(value: str) -> Test:
-    wanted = _ports_of("publish", value)  # Docker means the host's ports, while they are open
+    wanted = _ports_of("publish", value)  # the host's ports, as with Docker
     return lambda record: (
         record.state.status.up
         and any(f"{port.host_port}/{port.protocol}" in wanted for port in record.ports)
@@ -201,7 +202,7 @@ _LOOKING: dict[str, Callable[[str, Lookups], Test]] = {
 
 
 def volume_filter(filters: Filters | None, used: frozenset[str]) -> Callable[[VolumeRecord], bool]:
-    """Return the predicate of ``volume ls --filter``; ``used`` are the names of mounted ones."""
+    """Return the predicate of ``volume ls --filter``; ``used`` names the mounted volumes."""
     given = {key: tuple(values) for key, values in (filters or {}).items()}
     known = ("dangling", "driver", "label", "name")
     unknown = [key for key in given if key not in known]
@@ -230,9 +231,9 @@ def volume_filter(filters: Filters | None, used: frozenset[str]) -> Callable[[Vo
 
 
 class PruneFilter:
-    """Which objects a prune takes: by labels, and by age where the object has one.
+    """The objects that a prune removes: by labels, and by age if the object has one.
 
-    ``keys`` are those that the object knows; another raises :class:`InvalidArgumentError`.
+    ``keys`` are the valid keys of the object; others raise :class:`InvalidArgumentError`.
     """
 
     def __init__(
@@ -252,7 +253,7 @@ class PruneFilter:
         self.all = any(text.lower() in ("1", "true") for text in given.get("all", ()))
 
     def accepts(self, labels: Mapping[str, str], created: float) -> bool:
-        """Return whether an object with these labels, made at that time, may go."""
+        """Return whether an object with these labels and this creation time may be removed."""
         return (
             all(has_label(labels, *label) for label in self._labels)
             and not any(has_label(labels, *label) for label in self._not_labels)
@@ -261,11 +262,11 @@ class PruneFilter:
 
 
 def label_of(text: str) -> tuple[str, str | None]:
-    """Return name and value of a label in a filter; None for any value."""
+    """Return the name and value of a label filter; the value is None if any matches."""
     name, equals, value = text.partition("=")
     return name, value if equals else None
 
 
 def has_label(labels: Mapping[str, str], name: str, value: str | None) -> bool:
-    """Return whether a label is there, with that value unless it is None."""
+    """Return whether the label exists and, unless ``value`` is None, has that value."""
     return name in labels and value in (None, labels[name])

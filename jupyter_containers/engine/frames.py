@@ -1,7 +1,7 @@
-"""Values of the engine as a pandas DataFrame; pandas is loaded when one is asked for.
+"""Lists of the engine's values as pandas DataFrames; pandas is imported on first use.
 
-Columns have the names of the values' attributes: sizes are bytes, times are timestamps in UTC, CPU
-is percent of one as a float, names and ports are lists.
+Columns are the values' attributes: sizes in bytes, times as UTC timestamps, CPU in percent of one
+CPU as a float, names and ports as lists.
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ STATS_FIELDS = (
 
 
 def pandas_module() -> Any:
-    """Return pandas; raise :class:`UnsupportedError` where it is not installed."""
+    """Return pandas; raise :class:`UnsupportedError` if it is not installed."""
     try:
         import pandas as pd
     except ImportError as error:
@@ -36,11 +36,11 @@ def pandas_module() -> Any:
 
 
 def frame_of(items: Iterable[object], fields: Sequence[str]) -> Any:
-    """Return a row for each item, its attributes as columns: numbers, times and lists as such."""
+    """Return a row for each item, with its attributes as columns: numbers, times and lists."""
     rows = [{name: getattr(item, name) for name in fields} for item in items]
     pd = pandas_module()
     frame = pd.DataFrame(rows, columns=[*fields])
     if "created" in fields:
-        # Also where some have none, or none at all is there.
+        # Keep the column's type even if some or all values are missing.
         frame["created"] = pd.to_datetime(frame["created"], utc=True, format="ISO8601")
     return frame

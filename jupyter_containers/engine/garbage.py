@@ -1,4 +1,4 @@
-"""Garbage collection: layers and blobs that nothing in the store needs any more."""
+"""Garbage collection of unreferenced layers and blobs."""
 
 from __future__ import annotations
 
@@ -10,13 +10,13 @@ from jupyter_containers.store import Garbage, Roots, Store
 
 @dataclass(frozen=True, slots=True)
 class GarbageCollection:
-    """Deletes what neither a record of the store nor one of ``holders`` keeps."""
+    """Deletes layers and blobs that neither a record of the store nor ``holders`` refer to."""
 
     store: Store
     holders: Sequence[Callable[[], Roots]]
 
     def collect(self) -> Garbage:
-        """Delete layers and blobs that no image, container or cache entry needs."""
+        """Delete the layers and blobs that no image, container or cache entry needs."""
         return self.store.collector.prune(self._roots)
 
     def _roots(self) -> Roots:

@@ -1,6 +1,6 @@
-"""Clean-up that an impatient second interrupt cannot break, and what it says of its work.
+"""Clean-up that a second interrupt cannot break, and the notes it leaves.
 
-Whoever cleans up adds a note to the interrupt (``error.add_note``): what was kept, in a few words.
+Code that cleans up after an interrupt adds a short note to it (``error.add_note``): what was kept.
 """
 
 from __future__ import annotations
@@ -17,10 +17,10 @@ _SAME_WISH_SECONDS = 0.5
 
 @contextmanager
 def deferred(answering: BaseException | None = None) -> Iterator[None]:
-    """Keep SIGINT back until the block is done, then deliver it once.
+    """Block SIGINT during the block, then deliver it once.
 
-    Where the block answers an interrupt (``answering``), one more of them is the same wish, and
-    not delivered.  Only the main thread receives interrupts; in any other this does nothing.
+    If the block handles an interrupt (``answering``), another one repeats the same request and is
+    dropped.  Only the main thread receives interrupts; in any other thread this does nothing.
     """
     if threading.current_thread() is not threading.main_thread():
         yield
@@ -36,17 +36,18 @@ def deferred(answering: BaseException | None = None) -> Iterator[None]:
 
 
 class Interrupted(KeyboardInterrupt):
-    """Work was stopped by its person and has cleaned up; a notebook's cell shows it as one line."""
+    """An interrupt by the user, after clean-up; a notebook shows it as one line."""
 
     def _render_traceback_(self) -> list[str]:
         return [f"KeyboardInterrupt: {self}"]
 
 
 def answered(text: str) -> Interrupted:
-    """Return the error to raise for an interrupt that was answered.
+    """Return the error to raise after an interrupt has been handled.
 
-    Presses of the next moment are the same wish.  A kernel that is interrupted while it sends the
-    cell's outcome would lose it: the cell would seem to run for ever.
+    Further interrupts within the next half second are ignored as repetitions: a kernel that is
+    interrupted while it sends the cell's outcome would lose it, and the cell would appear to run
+    for ever.
     """
     previous = signal.getsignal(signal.SIGINT)
     if threading.current_thread() is threading.main_thread() and callable(previous):
@@ -62,7 +63,7 @@ def answered(text: str) -> Interrupted:
 
 
 def notes_of(error: BaseException | None) -> list[str]:
-    """Return what was noted on an interrupt, or on one before that it came upon."""
+    """Return the notes on an interrupt, or on an earlier one in its context."""
     notes: list[str] = []
     while error is not None and not notes:
         notes = list(getattr(error, "__notes__", ()))

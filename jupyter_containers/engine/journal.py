@@ -1,9 +1,9 @@
-"""What happened in a store, as Docker's events: written down in order, followed by anybody.
+"""The journal: an ordered, durable log of what happened in a store, as Docker's events.
 
-Each change of an object is recorded after it took place, by whoever made it: a kernel, a command,
-or the process that settles a container when no kernel lives.  The feed is durable and ordered; a
-reader resumes from the number (``sequence``) of the last event that it saw.  The newest 20,000
-are kept.  Types, actions and attributes are Docker's (``docker events``).
+Each change of an object is recorded after it took place, by the process that made it: a kernel, a
+command, or the process that settles a container when no kernel is running.  A reader resumes from
+the number (``sequence``) of the last event that it read.  The newest 20,000 events are kept.
+Types, actions and attributes are Docker's (``docker events``).
 """
 
 from __future__ import annotations
@@ -30,13 +30,13 @@ Filters = Mapping[str, Iterable[str]]
 
 _CANCEL_SECONDS = 0.1
 _BATCH = 1000
-_LATEST = 10**20  # nanoseconds: some three thousand years
+_LATEST = 10**20  # in nanoseconds: about three thousand years
 _ATTRIBUTES = msgspec.json.Decoder(dict[str, str])
 
 
 @dataclass(frozen=True, slots=True)
 class JournalEvent:
-    """One event: ``action`` happened to the ``type`` with this ``id`` (a name for images)."""
+    """One event: ``action`` happened to the object of this ``type`` and ``id`` (images: name)."""
 
     sequence: int
     time_ns: int
@@ -47,7 +47,7 @@ class JournalEvent:
 
     @property
     def time(self) -> datetime:
-        """When it was recorded."""
+        """The time at which the event was recorded."""
         return datetime.fromtimestamp(self.time_ns / 1e9, UTC)
 
     def document(self) -> dict[str, Any]:
@@ -77,9 +77,10 @@ class Journal:
     def record(
         self, type: EventType, action: str, id: str, attributes: Mapping[str, str] | None = None
     ) -> int:
-        """Write an event down and return its number; 0 where the disk has no room for it.
+        """Append an event and return its number; 0 if the disk is full.
 
-        What happened has happened then: ``kill`` on a full disk does not fail for its event.
+        The action has already taken place: ``kill`` on a full disk must not fail for want of its
+        event.
         """
         data = msgspec.json.encode(dict(attributes or {}))
         try:
@@ -90,7 +91,7 @@ class Journal:
     def together(self) -> AbstractContextManager[None]:
         """Make the block's changes of records and its events one transaction.
 
-        A process that is killed leaves both or neither.
+        If the process is killed, either all of them are stored or none.
         """
         return self._table.together()
 
@@ -108,10 +109,10 @@ class Journal:
         follow: bool = True,
         cancel: CancelToken | None = None,
     ) -> Iterator[JournalEvent]:
-        """Return the events from now on, or those since a time or after a number and then the new.
+        """Return new events, preceded by those after a given time or number.
 
-        With ``follow`` it goes on until ``until`` has come (never, when None), else it ends with
-        what is there (then, without ``since`` and ``after``, all that is kept).  Filters are
+        With ``follow`` the iterator ends at ``until`` (never, if None); otherwise it ends after the
+        stored events, and returns all of them without ``since`` and ``after``.  Filters are
         Docker's.  Raises ``OperationCancelledError`` within 0.1 s of a cancellation.
         """
         matches = event_filter(filters or {})
@@ -132,7 +133,8 @@ class Journal:
         last = None if until is None else nanoseconds(until)
         with self._table.watch() as watch:
             while True:
-                # Asked before reading: what was recorded before the end is then surely read.
+                # Take the time before reading, so that every event recorded before ``until`` is
+                # read.
                 now = time.time_ns()
                 entries = self._table.after(after, _BATCH)
                 for entry in entries:
@@ -174,9 +176,9 @@ def event_of(entry: JournalEntry) -> JournalEvent:
     one.
     """
     if not all(isinstance(text, str) for text in (entry.type, entry.action, entry.id)):
-        raise ValueError("it is not a text")
+        raise ValueError("not a text")
     if not isinstance(entry.time, int) or not 0 <= entry.time < _LATEST:
-        raise ValueError(f"{entry.time!r} is no time")
+        raise ValueError(f"{entry.time!r} is not a time")
     return JournalEvent(
         entry.sequence,
         entry.time,
@@ -196,8 +198,8 @@ def nanoseconds(moment: datetime) -> int:
 def event_filter(filters: Filters) -> Callable[[JournalEvent], bool]:
     """Return the predicate of ``events --filter``: values of a key are alternatives.
 
-    Keys: container, event, image, label, network, type, volume (and daemon, node, plugin, scope,
-    which nothing here has beside ``scope=local``).
+    Keys: container, event, image, label, network, type, volume; also daemon, node, plugin and
+    scope, of which nothing exists here but ``scope=local``.
     """
     unknown = [key for key in filters if key not in _TESTS]
     if unknown:
@@ -220,7 +222,7 @@ def _any(key: str, event: JournalEvent, values: tuple[str, ...]) -> bool:
 
 
 def _is_action(event: JournalEvent, values: tuple[str, ...]) -> bool:
-    # exec_start and health_status carry more behind a colon.
+    # exec_start and health_status have details after a colon.
     return values[0] in (event.action, event.action.partition(":")[0])
 
 

@@ -1,10 +1,10 @@
-"""The files by which a container knows names: ``hosts``, ``hostname`` and ``resolv.conf``.
+"""The name files of a container: ``hosts``, ``hostname`` and ``resolv.conf``.
 
-A container may write into them as much as it likes, so they are on no disk of the host: each has
-them in a file system in memory with room for little (:data:`SIZE`), mounted in the container's
-private mount namespace on the folder ``names`` of its bundle.  The engine that starts the container
-writes them there; other engines reach them by the root directory of its monitor, which is in that
-namespace.  They end with the container.
+A container can write any amount of data into them, so they are not on a disk of the host: each
+container has a small tmpfs (:data:`SIZE`) for them, mounted in its private mount namespace on the
+folder ``names`` of its bundle.  The engine that starts the container writes them there; other
+engines reach them through the root directory of its monitor, which is in that namespace.  They
+disappear with the container.
 """
 
 from __future__ import annotations
@@ -20,15 +20,15 @@ from jupyter_containers.runtime.mounts import PrivateMounts
 from jupyter_containers.runtime.process import ProcessIdentity
 from jupyter_containers.trees.rooted import Root
 
-# Of all three together: some twenty thousand containers on one network.
+# For all three files: enough for some twenty thousand containers on one network.
 SIZE = 1024 * 1024
 _OPTIONS = f"size={SIZE},nr_inodes=16,mode=755,nosuid,nodev,noexec"
 
 
 def mount_names(mounts: PrivateMounts, bundle: Bundle, label: str = "") -> None:
-    """Give a starting container (or a build step) an empty place for its files.
+    """Mount an empty file system for the name files of a starting container or build step.
 
-    ``label`` is an option of mount(8) that gives them their SELinux label.
+    ``label`` is an option of mount(8) that sets the SELinux label.
     """
     bundle.names.mkdir(exist_ok=True)
     mounts.tmpfs(bundle.names, _OPTIONS, label)
@@ -37,9 +37,9 @@ def mount_names(mounts: PrivateMounts, bundle: Bundle, label: str = "") -> None:
 def share_names(
     mounts: PrivateMounts, bundle: Bundle, target: ContainerRecord, folder: Path
 ) -> None:
-    """Show a starting container the files of one whose network it joins.
+    """Mount another container's name files in a starting one that joins its network.
 
-    ``folder`` is the place of those.  Raises :class:`InvalidStateError` when its monitor is gone.
+    ``folder`` is where they are mounted.  Raises :class:`InvalidStateError` if its monitor is gone.
     """
     bundle.names.mkdir(exist_ok=True)
     monitor = target.state.monitor
@@ -56,9 +56,9 @@ def share_names(
 def open_hosts(folder: str) -> int:
     """Return a descriptor of the hosts file of the container whose bundle is in ``folder``.
 
-    The caller closes it.  Raises :class:`FileNotFoundError` for a container that does not run.
-    The monitor is looked up by number, and its number may have gone to a process of some container;
-    so no link is followed, and anything but a regular file counts as none.
+    The caller closes it.  Raises :class:`FileNotFoundError` for a container that does not run.  The
+    monitor is found by its process ID, which may have been reused by a process of some container;
+    so no link is followed, and only a regular file is accepted.
     """
     with open(f"{folder}/conmon.pid", "rb") as file:
         pid = int(file.read(20) or b"0")
@@ -75,5 +75,5 @@ def open_hosts(folder: str) -> int:
 
 
 def shown_path(folder: Path, monitor: ProcessIdentity | None, name: str) -> str:
-    """Return a path by which the host sees one of the files while the container runs."""
+    """Return the host's path of one of the files of a running container."""
     return f"/proc/{monitor.pid}/root{folder}/names/{name}" if monitor else ""

@@ -1,4 +1,4 @@
-"""Identifiers and the friendly names of containers that were given none."""
+"""Identifiers, and the generated names of containers."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ def new_id() -> str:
 
 
 def friendly_name() -> str:
-    """Return a name that is easy to say and type, such as ``brisk_otter``."""
+    """Return a readable random name such as ``brisk_otter``."""
     return f"{secrets.choice(_QUALITIES.split())}_{secrets.choice(_THINGS.split())}"
 
 
@@ -39,9 +39,9 @@ STEP_PREFIX = "build-"
 
 
 def step_name() -> str:
-    """Return a new name for a build step that tells, when found later, whose it was."""
+    """Return a new name for a build step that identifies the process that runs it."""
     from jupyter_containers.runtime.process import ProcessIdentity
 
     owner = ProcessIdentity.of(os.getpid())
-    assert owner is not None  # we are alive
+    assert owner is not None  # this process is alive
     return f"{STEP_PREFIX}{owner.pid}-{owner.start_time}-{secrets.token_hex(4)}"

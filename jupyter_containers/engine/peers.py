@@ -1,4 +1,4 @@
-"""Other containers that a container names: ``--network container:NAME`` and its like."""
+"""References to other containers, such as ``--network container:NAME``."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from jupyter_containers.options.network import OF_CONTAINER
 
 
 def peer(context: EngineContext, value: str) -> ContainerRecord:
-    """Return the container that ``container:NAME`` (or a name) means."""
+    """Return the container that ``container:NAME`` (or a bare name) refers to."""
     name = value.removeprefix(OF_CONTAINER)
     record = context.containers.find(name)
     if record is None:
@@ -18,9 +18,9 @@ def peer(context: EngineContext, value: str) -> ContainerRecord:
 
 
 def joined(context: EngineContext, value: str, flag: str) -> ContainerRecord:
-    """Return the running container whose namespace is to be joined.
+    """Return the running container whose namespace is joined.
 
-    Raises :class:`InvalidStateError` when it does not run.
+    Raises :class:`InvalidStateError` if it does not run.
     """
     other = peer(context, value)
     process = other.state.process

@@ -1,35 +1,35 @@
-"""What the machine's administrator allows a user: ``/etc/jupyter_containers/lab.toml``.
+"""The limits that the machine's administrator sets: ``/etc/jupyter_containers/lab.toml``.
 
 ::
 
     for_root = false              # true where every user is root, as in a pod
-    locked = ["registry_mirrors"] # settings below that no user changes
+    locked = ["registry_mirrors"] # settings below that users cannot change
 
     [settings]                    # defaults of everybody's settings
     additional_stores = ["/srv/class"]
 
-    [limits]                      # of one user; what is left out is not limited
+    [limits]                      # for each user; absent: no limit
     containers = 5                # running at once
-    memory = "2g"                 # of all running containers together, and so of each
+    memory = "2g"                 # of all running containers together
     cpus = 2
     disk = "10g"                  # images, containers, volumes, build cache
 
-    [allow]                       # what is left out is all allowed
+    [allow]                       # absent: everything is allowed
     pull = ["docker.io/library", "registry.lab:5000/*"]
     push = ["registry.lab:5000"]
     archives = false              # load, import, ADD of an archive, OCI layouts, local caches
 
-    [groups.staff]                # other limits, for the members of a group
+    [groups.staff]                # other limits for the members of a group
     memory = "8g"
-    [users.alice]                 # or for a user, who counts first
+    [users.alice]                 # or for one user; overrides the groups
     disk = "50g"
 
-The engine refuses what goes beyond, counted over all stores of the user that are known here
-(:mod:`.usage`).  Where it can make control groups, those of all of a user's
-containers are below one that has the limits, and the kernel enforces their sum; elsewhere each
-process is limited and the engine adds up what the containers asked for.  A user who runs other
-programs than this engine is held by what the administrator sets for the login itself (systemd's
-``user-.slice``, disk quotas, a hub's limits).
+The engine refuses requests beyond the limits, counted over all known stores of the user
+(:mod:`.usage`).  Where it can create control groups, all of a user's containers are in one that has
+the limits, and the kernel enforces their sum; elsewhere each process is limited, and the engine
+adds up the containers' requests.  Programs that the user runs without this engine are limited only
+by the administrator's settings for the login (systemd's ``user-.slice``, disk quotas, a hub's
+limits).
 """
 
 from __future__ import annotations
@@ -56,7 +56,7 @@ if TYPE_CHECKING:
 
 
 class Limits(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    """The limits of one user; None (or absent) is none."""
+    """The limits of one user; None means no limit."""
 
     containers: int | None = None
     memory: int | str | None = None
@@ -65,7 +65,7 @@ class Limits(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 
 
 class Allow(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    """What a user may fetch and send; None is everything."""
+    """The registries that a user may pull from and push to; None means all."""
 
     pull: tuple[str, ...] | None = None
     push: tuple[str, ...] | None = None
@@ -101,7 +101,7 @@ class Quotas:
     settings: Mapping[str, object] = field(default_factory=dict)
 
     def facts(self, context: EngineContext) -> dict[str, float]:
-        """Return the limits that there are (bytes, CPUs), and what of the disk's is used."""
+        """Return the existing limits (bytes, CPUs), and the disk usage if the disk is limited."""
         limits = {
             "Containers": self.containers,
             "Memory": self.memory,
@@ -113,11 +113,11 @@ class Quotas:
 
     @property
     def limited(self) -> bool:
-        """Whether something limits what runs."""
+        """Whether containers, memory or CPUs are limited."""
         return bool(self.containers or self.memory or self.cpus)
 
     def capped(self, options: RunOptions) -> RunOptions:
-        """Return the options with the limits where they have none of their own.
+        """Return the options with the user's limits filled in where they set none.
 
         Raises :class:`QuotaError` for options that ask for more.
         """
@@ -134,22 +134,22 @@ class Quotas:
         swap = options.memory_swap
         if self.memory and (swap < 0 or swap > 2 * self.memory):
             raise self._error(f"--memory-swap is over your limit, {_size(2 * self.memory)}")
-        asked = options.cpus or options.cpu_quota / (options.cpu_period or CPU_PERIOD)
-        if asked > self.cpus > 0:
-            raise self._error(f"--cpus {asked:g} is over your limit, {self.cpus:g}")
+        requested = options.cpus or options.cpu_quota / (options.cpu_period or CPU_PERIOD)
+        if requested > self.cpus > 0:
+            raise self._error(f"--cpus {requested:g} is over your limit, {self.cpus:g}")
         return msgspec.structs.replace(
             options,
             memory=options.memory or self.memory,
-            cpus=self.cpus if self.cpus and not asked else options.cpus,
+            cpus=self.cpus if self.cpus and not requested else options.cpus,
         )
 
     @contextmanager
     def starting(
         self, context: EngineContext, container_id: str, options: RunOptions
     ) -> Iterator[None]:
-        """Hold the room for one more container while it starts.
+        """Reserve room for one more container while it starts.
 
-        Raises :class:`QuotaError` when there is none.
+        Raises :class:`QuotaError` if there is none.
         """
         if not self.limited:
             yield
@@ -175,7 +175,7 @@ class Quotas:
 
     @contextmanager
     def _known_roots(self, context: EngineContext) -> Iterator[KnownRoots | None]:
-        """Note this store among the user's; yield them while no other engine of the user counts."""
+        """Note this store, then yield the user's stores and hold off the user's other engines."""
         if self.roots is None:
             yield None
             return
@@ -184,7 +184,7 @@ class Quotas:
             yield self.roots
 
     def hold(self, context: EngineContext) -> bool:
-        """Limit all that this store runs together; False where the kernel does not limit memory."""
+        """Limit the sum of this store's containers; return False if memory cannot be limited."""
         from jupyter_containers.runtime.cgroup_limits import limit_group
 
         layout, parent = context.host.cgroups, context.runtime.cgroup_parent
@@ -197,15 +197,15 @@ class Quotas:
         others: list[RunOptions],
         beyond: Elsewhere,
     ) -> None:
-        # The kernel holds what one store runs together; over several stores it is added up.
+        # The kernel limits the sum within one store; the sum over several stores is computed here.
         elsewhere = [each for _, each in beyond.running]
         if (self.hold(context) and not elsewhere) or not (self.memory or self.cpus):
             return
         if self.memory:
-            asked = sum(one.memory for one in [*others, *elsewhere])
-            if options.memory + asked > self.memory:
+            requested = sum(one.memory for one in [*others, *elsewhere])
+            if options.memory + requested > self.memory:
                 raise self._error(
-                    f"the running containers ask for {_size(asked)} of your"
+                    f"the running containers ask for {_size(requested)} of your"
                     f" {_size(self.memory)}, and this one for {_size(options.memory)}",
                     "give it less with --memory, or stop one of them",
                 )
@@ -214,24 +214,24 @@ class Quotas:
             if options.cpus + taken > self.cpus:
                 raise self._error(
                     f"the running containers have {taken:g} of your {self.cpus:g} CPUs,"
-                    f" and this one is to have {options.cpus:g}",
+                    f" and this one asks for {options.cpus:g}",
                     f"give it fewer with --cpus, or stop one in {beyond.roots}",
                 )
 
     def check_disk(self, context: EngineContext, more: int = 0) -> None:
-        """Raise :class:`QuotaError` when the user has, or would have, more than is allowed."""
+        """Raise :class:`QuotaError` if the user's bytes, plus ``more``, exceed the disk limit."""
         if not self.disk:
             return
         used = self._disk_used(context)
         if used + more > self.disk:
-            coming = f", {_size(more)} would come" if more else ""
+            coming = f", {_size(more)} would be added" if more else ""
             raise self._error(
                 f"your disk quota of {_size(self.disk)} is used up: {_size(used)} are here{coming}",
                 "remove what is unused: system prune -a",
             )
 
     def _disk_used(self, context: EngineContext) -> int:
-        """Return the bytes of this store and of the user's others."""
+        """Return the bytes of this store and of the user's other ones."""
         own, root = store_size(context.store), context.settings.root
         if self.roots is None:
             return own
@@ -239,11 +239,11 @@ class Quotas:
         return own + self.roots.elsewhere(root).disk
 
     def check_registry(self, name: str, action: Literal["pull", "push", "search"]) -> None:
-        """Raise :class:`DeniedError` for an image (or a registry) that is not on the list."""
+        """Raise :class:`DeniedError` if the lab file does not allow this image or registry."""
         allowed = self.allow.push if action == "push" else self.allow.pull
         if allowed is None or any(_covers(pattern, name) for pattern in allowed):
             return
-        bare = "/" not in name  # a registry as a whole: logged in to, listed
+        bare = "/" not in name  # the registry as a whole: login, catalog
         if bare and any(fnmatchcase(name, pattern.partition("/")[0]) for pattern in allowed):
             return
         raise DeniedError(
@@ -252,10 +252,10 @@ class Quotas:
         )
 
     def check_locations(self, name: str, locations: Iterable[str], trusted: Set[str]) -> None:
-        """Raise :class:`DeniedError` for a mirror or other location that is not on the list.
+        """Raise :class:`DeniedError` for a mirror or other location that is not allowed.
 
-        ``locations`` (host and path) are where ``name`` would be read in place of its own registry;
-        ``trusted`` are the hosts that the administrator configured.
+        ``locations`` (host and path) are read instead of ``name``'s own registry; ``trusted`` are
+        the hosts that the administrator configured.
         """
         allowed = self.allow.pull
         for location in locations:
@@ -269,15 +269,15 @@ class Quotas:
             )
 
     def check_packages(self, mirror: str) -> None:
-        """Raise :class:`DeniedError` for a user's own source of packages where pulls are listed."""
+        """Raise :class:`DeniedError` for a user's own package mirror if pulls are restricted."""
         if mirror and self.allow.pull is not None and mirror != self.settings.get("debian_mirror"):
             raise DeniedError(
                 f"packages from {mirror} are not allowed on this machine",
-                hint=f"take debian_mirror out of your settings; see {self.file}",
+                hint=f"remove debian_mirror from your settings; see {self.file}",
             )
 
     def trusted_hosts(self) -> frozenset[str]:
-        """Return the hosts of the mirrors that the administrator's files name."""
+        """Return the hosts of the mirrors in the administrator's configuration."""
         from jupyter_containers.registry import read_registry_files
         from jupyter_containers.registry.endpoint import Endpoint
 
@@ -287,7 +287,7 @@ class Quotas:
         named = (
             [str(each).strip() for each in entries] if isinstance(entries, (list, tuple)) else []
         )
-        # An entry may be of one registry: quay.io=https://mirror.
+        # The entry may apply to one registry: quay.io=https://mirror.
         mirrors = (each.partition("=")[2] or each for each in [*named, *files.hub_mirrors] if each)
         places = (place for rule in files.rules for place in (rule.place, *rule.mirrors))
         return frozenset(
@@ -298,21 +298,21 @@ class Quotas:
         )
 
     def check_archive(self, word: str) -> None:
-        """Raise :class:`DeniedError` where images may not come from files."""
+        """Raise :class:`DeniedError` if images may not be read from files."""
         if not self.allow.archives:
             raise DeniedError(
                 f"{word} is not allowed on this machine", hint=f"see archives in {self.file}"
             )
 
     def _error(self, what: str, advice: str = "") -> QuotaError:
-        told = f"{advice}; " if advice else ""
-        return QuotaError(what, hint=f"{told}the limits of this machine are in {self.file}")
+        prefix = f"{advice}; " if advice else ""
+        return QuotaError(what, hint=f"{prefix}the limits of this machine are in {self.file}")
 
 
 def quotas_of(name: str, groups: set[str], lab: LabFile, file: Path = LAB_FILE) -> Quotas:
-    """Return what the file says of a user: the groups' limits over everybody's, its own over all.
+    """Return a user's limits: its own override those of its groups, these everybody's.
 
-    Of several groups the largest limit counts.
+    If several groups set a limit, the largest applies.
     """
     chosen: dict[str, float] = {}
     for word in Limits.__struct_fields__:
@@ -337,9 +337,9 @@ def quotas_of(name: str, groups: set[str], lab: LabFile, file: Path = LAB_FILE) 
 
 
 def read_quotas(file: Path = LAB_FILE) -> Quotas:
-    """Return what the administrator's file says of the user of this process.
+    """Return the limits of this process's user from the administrator's file.
 
-    Raises :class:`InvalidArgumentError` for a file that does not say it in this form.
+    Raises :class:`InvalidArgumentError` for an invalid file.
     """
     document = read_lab(file)
     if not document:
@@ -351,12 +351,12 @@ def read_quotas(file: Path = LAB_FILE) -> Quotas:
     uid = machine_user()
     if uid == 0 and not lab.for_root:
         return Quotas()
-    found = quotas_of(*_known(uid), lab, file)
+    found = quotas_of(*_account(uid), lab, file)
     counted = found.limited or found.disk
     return replace(found, roots=KnownRoots.of(uid)) if counted else found
 
 
-def _known(uid: int) -> tuple[str, set[str]]:
+def _account(uid: int) -> tuple[str, set[str]]:
     """Return a user's name and groups."""
     import grp
 
@@ -386,7 +386,7 @@ def _number(limits: Limits, field: str, file: Path) -> float | None:
 
 
 def _covers(pattern: str, name: str) -> bool:
-    """Return whether an entry of a list means a repository: itself, what is below it, wildcards."""
+    """Return whether a pattern matches a repository: by name, by a parent, or by wildcards."""
     pattern = pattern.rstrip("/")
     return name == pattern or name.startswith(f"{pattern}/") or fnmatchcase(name, pattern)
 

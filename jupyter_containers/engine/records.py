@@ -1,4 +1,4 @@
-"""What the engine writes down about containers, networks and volumes.
+"""The engine's records of containers, networks and volumes.
 
 Records are JSON documents in the store's database.  They are immutable values; a change is a new
 value written in one transaction.  A container's life in records::
@@ -6,12 +6,11 @@ value written in one transaction.  A container's life in records::
     creating ─▶ created ─▶ running ─▶ exited ─▶ (deleted)
                               ▲─ restarting ◀┘
 
-A record names its *owner*, the process that is creating or starting the container; where one
-command does both (``run``) it stays the owner from the one to the other.  No record is ahead of
-the truth: ``running`` is written when the runtime has started the program, and until then the
-status is that of before.  What a dead owner left half done is finished or undone by whoever looks
-at the container next (:mod:`.lifecycle`), who also checks ``running``
-against the kernel.
+A record names its *owner*, the process that is creating or starting the container; ``run`` owns it
+through both.  No record is ahead of the truth: ``running`` is written after the runtime has started
+the program; until then the previous status stays.  If the owner dies, the next access to the
+container finishes or undoes its work (:mod:`.lifecycle`), and checks ``running`` against the
+kernel.
 """
 
 from __future__ import annotations
@@ -29,14 +28,14 @@ from jupyter_containers.options.mounts import Recursion
 from jupyter_containers.options.network import NetworkRequest
 from jupyter_containers.runtime.process import ProcessIdentity
 
-# A container that was disconnected from all its networks has none: that is another thing.
+# A container without networks (all disconnected) is a different case.
 _AS_ASKED = (NetworkRequest(""),)
 
 Phase = Literal["creating", "ready"]
 
 
 class MountRecord(msgspec.Struct, frozen=True, omit_defaults=True):
-    """A mount of a container after names were resolved; ``source`` is a path of the host."""
+    """A mount of a container with its names resolved; ``source`` is a path of the host."""
 
     type: Literal["bind", "volume", "tmpfs"]
     target: str
@@ -49,12 +48,12 @@ class MountRecord(msgspec.Struct, frozen=True, omit_defaults=True):
     anonymous: bool = False
     recursion: Recursion = "enabled"
     subpath: str = ""
-    driver_opts: dict[str, str] = {}  # of the volume that is to be made for it
+    driver_opts: dict[str, str] = {}  # the volume to create for it
     relabel: str = ""  # z or Z
 
 
 class StateRecord(msgspec.Struct, frozen=True, omit_defaults=True):
-    """Where a container is in its life; times are seconds since the epoch, 0 for never."""
+    """The state of a container; times are seconds since the epoch, 0 for never."""
 
     status: Status = Status.CREATED
     process: ProcessIdentity | None = None
@@ -65,20 +64,20 @@ class StateRecord(msgspec.Struct, frozen=True, omit_defaults=True):
     oom_killed: bool = False
     error: str = ""
     stopped_by_user: bool = False
-    restart_count: int = 0  # since somebody last started it by hand
+    restart_count: int = 0  # since the last start by hand
     restart_delay: float = 0.0  # seconds before the last restart
-    restart_at: float = 0.0  # when a restarting container is due
-    waiter: ProcessIdentity | None = None  # who will restart it then
+    restart_at: float = 0.0  # when a restarting container is due, seconds since the epoch
+    waiter: ProcessIdentity | None = None  # the process that waits for the restart
     companions: tuple[ProcessIdentity, ...] = ()
-    pauser: ProcessIdentity | None = None  # who is pausing it, or has for the time of some work
-    remove_volumes: bool = False  # asked for by the removal that is under way
+    pauser: ProcessIdentity | None = None  # pausing it, or has paused it for some work
+    remove_volumes: bool = False  # requested by the removal in progress
 
 
 class ContainerRecord(msgspec.Struct, frozen=True, omit_defaults=True):
-    """One container; ``config`` is its image's, kept so that the image may be untagged.
+    """One container; ``config`` is its image's, kept in case the image is removed.
 
-    ``networks`` are those it is to be in, ``endpoints`` and ``ports`` what it has of them while it
-    lives.  ``endpoint`` is only read, from old records.
+    ``networks`` are the requested ones; ``endpoints`` and ``ports`` are those it has while it runs.
+    ``endpoint`` is only read, from old records.
     """
 
     id: str
@@ -102,16 +101,16 @@ class ContainerRecord(msgspec.Struct, frozen=True, omit_defaults=True):
         if self.networks == _AS_ASKED:
             asked = self.options.networks or (NetworkRequest(self.options.network),)
             force_setattr(self, "networks", asked)
-        # Records of before a container could be in several networks.
+        # Records from before a container could be in several networks.
         if self.endpoint is not None:
             force_setattr(self, "endpoints", (self.endpoint,))
             force_setattr(self, "endpoint", None)
 
 
 class VolumeRecord(msgspec.Struct, frozen=True, omit_defaults=True):
-    """A named (or anonymous) folder that outlives containers.
+    """A named or anonymous volume: a folder that outlives containers.
 
-    ``bound`` is the folder that the options of a bind named when the volume was made, its links
+    ``bound`` is the folder named by the options of a bind when the volume was created, links
     resolved.
     """
 
@@ -128,10 +127,10 @@ BuildOutcome = Literal["running", "done", "failed", "cancelled", "killed"]
 
 
 class BuildNote(msgspec.Struct, frozen=True, omit_defaults=True):
-    """A build: when, how long (``seconds``), how many of its steps were ``cached``.
+    """A build: when, duration (``seconds``), number of steps ``cached``.
 
-    ``source`` is the cell or Dockerfile, ``place`` what it stays the same under (a cell's ID),
-    ``image`` the ID of what was made, ``error`` one line.
+    ``source`` is the cell or Dockerfile, ``place`` its stable identity (a cell's ID), ``image`` the
+    ID of the result, ``error`` one line.
     """
 
     id: str
@@ -145,11 +144,11 @@ class BuildNote(msgspec.Struct, frozen=True, omit_defaults=True):
     cached: int = 0
     outcome: BuildOutcome = "done"
     error: str = ""
-    owner: ProcessIdentity | None = None  # who carries it out, while it runs
+    owner: ProcessIdentity | None = None  # the process that runs it, until it has finished
 
 
 class BuiltStep(msgspec.Struct, frozen=True, omit_defaults=True):
-    """A step of a build; ``reason`` says why it was not taken from the cache."""
+    """A step of a build; ``reason`` says why it was not read from the cache."""
 
     title: str
     outcome: str
@@ -158,16 +157,16 @@ class BuiltStep(msgspec.Struct, frozen=True, omit_defaults=True):
 
 
 class BuiltSteps(msgspec.Struct, frozen=True):
-    """The steps of one build, as they ended."""
+    """The steps of one build, as they finished."""
 
     steps: tuple[BuiltStep, ...]
 
 
 class EndpointRecord(msgspec.Struct, frozen=True):
-    """An address taken on a network; its name in the collection is ``network/address``.
+    """An assigned address on a network; its name in the collection is ``network/address``.
 
-    ``names`` are those by which others on the network know the container, ``links`` further names
-    that it alone has for others (container ID and alias).
+    ``names`` are the names of the container on this network, ``links`` further names for other
+    containers that only this one resolves (container ID and alias).
     """
 
     id: str

@@ -1,8 +1,8 @@
-"""Passwords of the registries that run here, so that no other user of the machine pushes to them.
+"""Passwords of the registries that run here, to keep other users of the machine from pushing.
 
-A registry's container has the hash of its password in a file; the record here has the password, in
-the store's own database, which nobody else can read.  The engine presents it to the registry's
-port as long as that container runs, so push and pull need no login.
+A registry's container has the hash of its password in a file.  The record here has the password, in
+the store's database, which no other user can read.  The engine sends it to the registry's port
+while that container runs, so push and pull need no login.
 """
 
 from __future__ import annotations
@@ -25,16 +25,16 @@ if TYPE_CHECKING:
     from jupyter_containers.registry import Credential, CredentialSource
 
 USER = "jupyter"
-# Where the registry finds the hash.
+# The path of the hash in the registry's container.
 INSIDE = "/etc/docker/registry/htpasswd"
 _BASE64 = "./ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789"
-# The password is random, so a guess costs nobody but the registry: the least work there is.
+# The password is random, so the cheapest hash is enough against guessing.
 _COST = "$2b$04$"
 _LOOPBACK = ("localhost", "127.", "[::1]")
 
 
 class RegistryLogin(msgspec.Struct, frozen=True):
-    """The login of one registry; ``id`` is its container's."""
+    """The login of one registry; ``id`` is that of its container."""
 
     id: str
     password: str
@@ -42,19 +42,19 @@ class RegistryLogin(msgspec.Struct, frozen=True):
 
     @property
     def headers(self) -> dict[str, str]:
-        """The header of an HTTP request that the registry is to answer (RFC 7617)."""
+        """The authorization header of an HTTP request to the registry (RFC 7617)."""
         pair = f"{self.username}:{self.password}".encode()
         return {"Authorization": f"Basic {base64.b64encode(pair).decode()}"}
 
 
 def new_password(folder: Path, name: str) -> tuple[str, Path]:
-    """Return a random password, and the file with its hash for the registry called ``name``.
+    """Return a random password, and the file with its hash for the registry ``name``.
 
-    Raises :class:`UnsupportedError` where the C library hashes no such passwords.
+    Raises :class:`UnsupportedError` if the C library has no bcrypt.
     """
     password = secrets.token_urlsafe(24)
     file = folder / f"{name}.htpasswd"
-    text = f"{USER}:{_hashed(password)}\n"
+    text = f"{USER}:{_hash_password(password)}\n"
     with storage_errors("write the password of the registry"):
         folder.mkdir(mode=0o755, exist_ok=True)
         file.write_text(text)
@@ -62,9 +62,9 @@ def new_password(folder: Path, name: str) -> tuple[str, Path]:
     return password, file
 
 
-def _hashed(password: str) -> str:
-    """Return the bcrypt hash of a password, crypt(5): the only kind that the registry knows."""
-    # 16 bytes in 22 characters: the last has four bits that are 0.
+def _hash_password(password: str) -> str:
+    """Return the bcrypt hash of a password by crypt(5); the registry accepts no other kind."""
+    # 16 bytes in 22 characters: the last four bits of the last one are 0.
     salt = "".join(secrets.choice(_BASE64) for _ in range(21)) + secrets.choice(".Oeu")
     for library in ("libcrypt.so.2", "libcrypt.so.1", None):
         try:
@@ -76,16 +76,16 @@ def _hashed(password: str) -> str:
         if found and found.startswith(_COST.encode()):
             return str(found.decode())
     raise UnsupportedError(
-        "the C library here has no bcrypt, which the registry keeps passwords with",
+        "the C library here has no bcrypt, which the registry's password file needs",
         capability="crypt(5) with bcrypt",
-        provided_by="apt-get install libcrypt1; or registry start --no-auth, if everybody who"
+        provided_by="apt-get install libcrypt1; or registry start --no-auth, if everyone who"
         " reaches the port may push",
     )
 
 
 @dataclass(frozen=True, slots=True)
 class LocalLogins:
-    """The credentials of registries that run here, before those of ``others``."""
+    """The credentials of registries that run here, consulted before ``others``."""
 
     logins: tuple[RegistryLogin, ...]
     containers: Iterable[ContainerRecord]
@@ -98,7 +98,8 @@ class LocalLogins:
         known = {login.id: login for login in self.logins}
         for record in self.containers:
             login = known.get(record.id)
-            # Whoever has the port after the container's end must not be sent its password.
+            # After the container's end, another program may own the port: never send it the
+            # password.
             if (
                 login
                 and record.state.status.alive

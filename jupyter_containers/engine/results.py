@@ -1,4 +1,4 @@
-"""What the engine's verbs return that is neither an Image nor a Container."""
+"""Results of the engine's verbs other than Image and Container."""
 
 from __future__ import annotations
 
@@ -13,11 +13,11 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, slots=True)
 class RunResult:
-    """How a foreground container or exec ended; output is kept up to a limit, newest last.
+    """The result of a foreground container or exec; output is kept up to a limit, newest last.
 
-    ``truncated`` counts the bytes that were dropped from the front of the two streams.
-    ``detached`` is True when the caller detached and the container goes on.  ``results`` are the
-    values that it was asked for, by name.
+    ``truncated`` counts the bytes dropped from the front of the two streams.  ``detached`` is True
+    if the caller detached and the container still runs.  ``results`` are the requested values by
+    name.
     """
 
     exit_code: int
@@ -37,7 +37,7 @@ class RunResult:
 
 @dataclass(frozen=True, slots=True)
 class HistoryEntry:
-    """One line of ``history``: newest first; ``size`` is the layer's in bytes, 0 for none."""
+    """One line of ``history``, newest first; ``size`` of the layer in bytes, 0 without one."""
 
     id: str
     created: datetime | None
@@ -49,7 +49,7 @@ class HistoryEntry:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class StatsSample:
-    """What a container uses; sizes in bytes, ``cpu_percent`` of one CPU, limits 0 for none."""
+    """The resource usage of a container; sizes in bytes, CPU in percent of one, no limit as 0."""
 
     container_id: str
     name: str
@@ -83,7 +83,7 @@ class DiskUsage:
 
 @dataclass(frozen=True, slots=True)
 class PruneResult:
-    """What a prune removed and how many bytes that freed; ``groups``: by kind, of several."""
+    """The objects removed by a prune and the bytes freed; ``groups`` has them by kind."""
 
     removed: tuple[str, ...] = ()
     freed: int = 0

@@ -1,4 +1,4 @@
-"""The services of an engine by noun, for those who stand in for them (another process, a test)."""
+"""The services of an engine by noun, for their substitutes (another process, a test)."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ NOUNS = tuple(_HOMES)
 
 
 def service_class(noun: str) -> type:
-    """Return the class of the service ``noun``; raise :class:`AttributeError` for no noun."""
+    """Return the class of a service by noun; raise :class:`AttributeError` for an unknown one."""
     home = _HOMES.get(noun)
     if home is None:
         raise AttributeError(f"an engine has no {noun!r}", name=noun)

@@ -1,14 +1,14 @@
-"""Image stores that a machine's users share: used by everybody, altered by nobody but their keeper.
+"""Image stores shared by a machine's users: readable by all, writable by their owner only.
 
-``share`` puts images into a store that is published (:mod:`jupyter_containers.store.additional`);
-engines whose setting ``additional_stores`` names its folder read it.  Its layers are mounted
-where they are by root, and by users for whom root has mapped their owners (``map_owners``: an
-idmapped mount, so that root's files are the user's own).  Other users unpack a layer from the
-shared blobs when they first use it: nothing is downloaded, but it takes their disk.
+``share`` puts images into a published store (:mod:`jupyter_containers.store.additional`); engines
+whose setting ``additional_stores`` names its folder read it.  Root mounts its layers in place, and
+so do users for whom root has mapped the owners (``map_owners``: an idmapped mount that shows root's
+files as the user's own).  Other users unpack a layer from the shared blobs at its first use, which
+downloads nothing but takes disk space.
 
-Nobody reaches the layers by a path on the host, where an image's set-user-ID programs would be
-everybody's: the store's own are closed to all but its keeper, a user's mounts to all but that user.
-Root brings what an older version left open to these modes when it opens an engine.
+The layers cannot be reached by a path on the host, where every user could run an image's
+set-user-ID programs: the store's own are closed to all but its owner, a user's mounts to all but
+that user.  When root opens an engine, it corrects the modes that an older version left open.
 """
 
 from __future__ import annotations
@@ -53,7 +53,7 @@ from jupyter_containers.store.additional import (
 if TYPE_CHECKING:
     from jupyter_containers.engine.context import EngineContext
 
-# One folder a user, which only that user can enter, with a mount for each shared store.
+# One folder for each user, closed to others, with a mount for each shared store.
 MAPPED = Path("/run/jupyter-containers-shared")
 
 
@@ -61,8 +61,8 @@ MAPPED = Path("/run/jupyter-containers-shared")
 class SharedStore:
     """A store of shared images as this user sees it.
 
-    ``layers`` says how its layers are used: ``in place``, ``mapped`` (in place too, with the user's
-    own ids) or ``unpacked on first use``; it is ``missing`` when the folder is not there.
+    ``layers`` says how its layers are used: ``in place``, ``mapped`` (in place with the user's own
+    IDs) or ``unpacked on first use``; ``missing`` if the folder does not exist.
     """
 
     root: Path
@@ -71,9 +71,9 @@ class SharedStore:
 
 
 def additional_stores(settings: Settings) -> list[AdditionalStore]:
-    """Return the shared stores that are there.
+    """Return the shared stores that exist.
 
-    Raises :class:`StorageError` when root is to use layers that somebody else could change.
+    Raises :class:`StorageError` if root would use layers that another user can change.
     """
     found = []
     if os.geteuid() == 0 and MAPPED.is_dir() and IDMap.of_users().initial:
@@ -87,13 +87,13 @@ def additional_stores(settings: Settings) -> list[AdditionalStore]:
 
 
 def _mountable(root: Path) -> Path | None:
-    """Return where this process can mount a shared store's layers from, if it can."""
+    """Return the folder from which this process can mount a shared store's layers, or None."""
     users = IDMap.of_users()
     if users.initial:
         if os.geteuid() != 0:
             return None
         close_layers(root)
-        # A server of files may take root for nobody, who unpacks like every other user.
+        # A file server may treat root as nobody, who unpacks like every other user.
         layers = StoreLayout(root).layers
         return layers if os.access(layers, os.R_OK | os.X_OK) else None
     mapped = _mapped(root, users.outside)
@@ -107,9 +107,9 @@ def _mapped(root: Path, uid: int) -> Path:
 def bring(
     context: EngineContext, record: ImageRecord, emit: EventSink, cancel: CancelToken
 ) -> None:
-    """Unpack here what the image has in a shared store and this process cannot mount there."""
+    """Unpack the image's layers that a shared store has but this process cannot mount."""
 
-    def told(layer: LayerRecord) -> Callable[[int], object]:
+    def report(layer: LayerRecord) -> Callable[[int], object]:
         task, size = short_id(layer.blob.digest), layer.blob.size
         emit(TaskStarted(task, task, size))
 
@@ -120,11 +120,11 @@ def bring(
 
         return progress
 
-    context.store.snapshots.take_offered(record.chain_id, cancel, told)
+    context.store.snapshots.take_offered(record.chain_id, cancel, report)
 
 
 def refuse_shared(store: Store, record: ImageRecord, names: Iterable[str]) -> None:
-    """Raise :class:`StorageError` for names (or an image without one) of a shared store only."""
+    """Raise :class:`StorageError` if all the names, or an unnamed image, are in a shared store."""
     if not store.additional:
         return
     own = {entry.name for entry in store.records.own_names()}
@@ -136,12 +136,12 @@ def refuse_shared(store: Store, record: ImageRecord, names: Iterable[str]) -> No
     places = " or ".join(str(each.root) for each in store.additional)
     raise StorageError(
         f"image {wanted[0] if wanted else short_id(record.config_digest)} is shared by {places}",
-        hint="it is read-only here; whoever keeps it: store unshare IMAGE",
+        hint="it is read-only here; its owner can run: store unshare IMAGE",
     )
 
 
 def listed(settings: Settings) -> list[SharedStore]:
-    """Return the shared stores of the settings and how they are used here."""
+    """Return the shared stores of the settings and how this user uses them."""
     there = {store.root: store for store in additional_stores(settings)}
     found = []
     for text in settings.additional_stores:
@@ -161,7 +161,7 @@ def shared_settings(settings: Settings, folder: str) -> Settings:
     root = Path(folder or SHARED_STORE).absolute()
     if root == settings.root:
         raise InvalidArgumentError(
-            f"{root} is the store of this engine", hint="share images in a folder of their own"
+            f"{root} is the store of this engine", hint="share images in a separate folder"
         )
     run_root = settings.run_root.with_name(f"{settings.run_root.name}-shared")
     return dataclasses.replace(settings, root=root, run_root=run_root, additional_stores=())
@@ -170,9 +170,9 @@ def shared_settings(settings: Settings, folder: str) -> Settings:
 def map_owners(settings: Settings, user: str, *, etc: Path = Path("/etc")) -> list[Path]:
     """Let a user's containers use the layers of shared stores in place; return the mounts.
 
-    Only for root, and until the machine starts anew.  ``etc`` has subuid(5) and subgid(5).
-    Raises :class:`NotFoundError` for a user who does not exist, :class:`InvalidArgumentError`
-    for one without subordinate ids, :class:`StorageError` where the kernel cannot.
+    For root only; the mounts last until the next boot.  ``etc`` has subuid(5) and subgid(5).
+    Raises :class:`NotFoundError` for an unknown user, :class:`InvalidArgumentError` for one without
+    subordinate IDs, :class:`StorageError` if the kernel cannot map owners.
     """
     if os.geteuid() != 0 or not IDMap.of_users().initial:
         raise InvalidArgumentError(
@@ -190,7 +190,7 @@ def map_owners(settings: Settings, user: str, *, etc: Path = Path("/etc")) -> li
         )
     stores = {_mapped(store.root, entry.pw_uid): store for store in additional_stores(settings)}
     if stores:
-        _open_gate(MAPPED / str(entry.pw_uid), entry, stores)
+        _make_closed_folder(MAPPED / str(entry.pw_uid), entry, stores)
     for target, store in stores.items():
         if not is_mounted(target):
             mount_idmapped(
@@ -202,8 +202,8 @@ def map_owners(settings: Settings, user: str, *, etc: Path = Path("/etc")) -> li
     return list(stores)
 
 
-def _open_gate(folder: Path, entry: pwd.struct_passwd, targets: Iterable[Path]) -> None:
-    """Make the user's folder, closed to everybody else, with a place for each mount."""
+def _make_closed_folder(folder: Path, entry: pwd.struct_passwd, targets: Iterable[Path]) -> None:
+    """Create the user's folder, closed to others, with a mount point for each store."""
     MAPPED.mkdir(mode=0o755, parents=True, exist_ok=True)
     folder.mkdir(mode=0o700, exist_ok=True)
     if not is_mounted(folder):
@@ -212,14 +212,14 @@ def _open_gate(folder: Path, entry: pwd.struct_passwd, targets: Iterable[Path]) 
 
 
 def close_mounts(folder: Path = MAPPED) -> None:
-    """Close the mounts of an older version to all but their user; for root.
+    """Close the mounts of an older version to all other users; needs root.
 
     Raises :class:`StorageError`.
     """
     own = folder.stat().st_dev
     for users in folder.iterdir():
         if not users.name.isdigit() or users.stat().st_dev != own:
-            continue  # behind a gate, a file system of its own
+            continue  # a file system of its own, behind a closed folder
         mounts = [place for place in users.iterdir() if is_mounted(place)]
         if mounts:
             uid = int(users.name)
@@ -231,14 +231,14 @@ def close_mounts(folder: Path = MAPPED) -> None:
 
 
 def unmap_owners(user: str) -> list[Path]:
-    """Take the mounts of :func:`map_owners` away; running containers keep theirs."""
+    """Unmount the mounts of :func:`map_owners`; running containers keep theirs."""
     folder = MAPPED / str(_account(user).pw_uid)
     mounts = [place for place in _entries(folder) if is_mounted(place)]
     for mount in mounts:
         unmount(mount)
     if is_mounted(folder):
         unmount(folder)
-    for left in _entries(folder):  # mount points of an older version, below the gate
+    for left in _entries(folder):  # mount points of an older version, below the closed folder
         left.rmdir()
     if folder.is_dir():
         folder.rmdir()

@@ -1,6 +1,6 @@
-"""Sizes and spans of time in Docker's words.
+"""Sizes and durations in Docker's words.
 
-The rules are tables: the page's ``quantities.ts`` has the same, made from here.
+The rules are tables, from which the page's ``quantities.ts`` is generated.
 """
 
 from __future__ import annotations
@@ -11,7 +11,7 @@ from datetime import datetime
 
 @dataclass(frozen=True, slots=True)
 class Scale:
-    """How sizes are written: ``digits`` significant ones, in the largest unit that is reached."""
+    """How to write sizes: ``digits`` significant ones, in the largest fitting unit."""
 
     base: int
     units: tuple[str, ...]
@@ -20,9 +20,9 @@ class Scale:
 
 @dataclass(frozen=True, slots=True)
 class Span:
-    """How spans of less than ``below`` seconds are written.
+    """How to write durations of less than ``below`` seconds.
 
-    ``{}`` in the text is their number of ``unit`` seconds, rounded down after ``more`` were added.
+    ``{}`` in the text is the number of ``unit`` seconds, rounded down after adding ``more``.
     """
 
     below: float
@@ -35,7 +35,7 @@ DECIMAL = Scale(1000, ("B", "kB", "MB", "GB", "TB", "PB", "EB"), 3)
 BINARY = Scale(1024, ("B", "KiB", "MiB", "GiB", "TiB", "PiB", "EiB"), 4)
 
 _MINUTE, _HOUR, _DAY = 60, 3600, 86400
-_HALF = _HOUR // 2  # hours are rounded to the nearest, and days are whole ones of 24 of those
+_HALF = _HOUR // 2  # hours are rounded to the nearest; days are whole multiples of 24 of those
 SPANS = (
     Span(1, "Less than a second"),
     Span(2, "1 second"),
@@ -53,34 +53,34 @@ SPANS = (
 
 def human_size(size: float, digits: int = DECIMAL.digits) -> str:
     """Return a size in decimal units with ``digits`` significant digits: ``187MB``."""
-    return _scaled(size, DECIMAL, digits)
+    return _format_size(size, DECIMAL, digits)
 
 
 def binary_size(size: float) -> str:
     """Return a size in binary units with four significant digits: ``7.773GiB``."""
-    return _scaled(size, BINARY, BINARY.digits)
+    return _format_size(size, BINARY, BINARY.digits)
 
 
 def human_duration(seconds: float) -> str:
-    """Return a span of time: ``5 seconds``, ``About an hour``, ``3 weeks``."""
+    """Return a duration in words: ``5 seconds``, ``About an hour``, ``3 weeks``."""
     span = next(span for span in SPANS if seconds < span.below)
     return span.text.format(int(seconds + span.more) // span.unit)
 
 
-def _scaled(size: float, scale: Scale, digits: int) -> str:
+def _format_size(size: float, scale: Scale, digits: int) -> str:
     value, index = float(size), 0
     while value >= scale.base and index < len(scale.units) - 1:
         value /= scale.base
         index += 1
     text = f"{value:.{digits}g}"
     if "e" in text:
-        # Rounding went past the digits (999.9): the plain number reads better than 1e+03.
+        # Rounding exceeded the digits (999.9): the plain number reads better than 1e+03.
         text = f"{value:.0f}"
     return text + scale.units[index]
 
 
 def parse_time(text: str) -> datetime | None:
-    """Return the time that an RFC 3339 text means, nanoseconds cut to microseconds."""
+    """Return the time in an RFC 3339 text; nanoseconds are cut to microseconds."""
     import re
 
     match = re.fullmatch(r"(\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d)(\.\d+)?(Z|[+-]\d\d:\d\d)", text)

@@ -1,9 +1,9 @@
-"""What one user has in all of the stores that this machine knows of: for limits that count by user.
+"""The usage of one user over all stores known to this machine, for limits per user.
 
-A user may have several stores (the setting ``root``).  Where limits are set, every engine notes
-its root in a folder of the user, and counts what the others hold.  The place of that folder comes
-from the machine's list of users, not from a variable.  It belongs to the user, who can empty it
-with another program; the engine alone cannot prevent that (docs/reference/lab-file.md).
+A user may have several stores (the setting ``root``).  Where limits are set, every engine notes its
+root in a folder of the user and counts the contents of the others.  The location of that folder
+comes from the machine's list of users, not from a variable.  The folder belongs to the user, who
+can empty it with another program; the engine cannot prevent that (docs/reference/lab-file.md).
 """
 
 from __future__ import annotations
@@ -25,22 +25,22 @@ from jupyter_containers.store import Store
 from jupyter_containers.store.uppers import tree_size
 
 _NAME = "jupyter-containers-roots"
-_SHARED = Path("/var/tmp")  # the folder's owner is looked at
+_SHARED = Path("/var/tmp")  # the folder's owner is checked
 
-# Counted by their records, and what a full disk gets back.
+# Counted by their records instead, or reclaimed when the disk is full.
 _NOT_COUNTED = ("layers", "content", "reserve")
 
 
 @dataclass(frozen=True, slots=True)
 class Elsewhere:
-    """What a user has in other stores: bytes, and the options of running containers by root."""
+    """A user's other stores: their bytes, and the options of running containers by root."""
 
     disk: int = 0
     running: tuple[tuple[Path, RunOptions], ...] = ()
 
     @property
     def roots(self) -> str:
-        """The folders of the stores that have running containers."""
+        """The folders of the stores with running containers, as text."""
         return ", ".join(dict.fromkeys(str(root) for root, _ in self.running))
 
 
@@ -52,7 +52,7 @@ class KnownRoots:
 
     @classmethod
     def of(cls, uid: int) -> KnownRoots:
-        """Return those of a user of this machine: below the home of passwd(5), if there is one."""
+        """Return a user's roots, noted in the home of passwd(5), or below /var/tmp without one."""
         try:
             home = Path(pwd.getpwuid(uid).pw_dir)
         except (KeyError, OverflowError):
@@ -63,7 +63,7 @@ class KnownRoots:
         return cls(_SHARED / f"{_NAME}-{uid}")
 
     def note(self, root: Path) -> None:
-        """Note a root; raise :class:`StorageError` where somebody else has taken the place."""
+        """Note a root; raise :class:`StorageError` if the folder belongs to another user."""
         real = os.fsencode(os.path.realpath(root))
         entry = hashlib.sha256(real).hexdigest()[:32]
         try:
@@ -72,7 +72,7 @@ class KnownRoots:
             state = self.folder.lstat()
             if not stat.S_ISDIR(state.st_mode) or state.st_uid != os.geteuid():
                 raise StorageError(
-                    f"{self.folder} does not belong to you, and your stores are noted there",
+                    f"{self.folder} does not belong to you, but records your stores",
                     hint=f"as root: rm -r {self.folder}",
                 )
             if not (self.folder / entry).exists():
@@ -80,10 +80,10 @@ class KnownRoots:
                 staged.write_bytes(real)
                 staged.rename(self.folder / entry)
         except OSError as error:
-            raise StorageError(f"cannot note the store in {self.folder}: {error}") from error
+            raise StorageError(f"cannot record the store in {self.folder}: {error}") from error
 
     def others(self, root: Path) -> list[Path]:
-        """Return the roots of the user's other stores, sorted; those that are gone are left out."""
+        """Return the user's other existing roots, sorted."""
         own = os.path.realpath(root)
         found: set[str] = set()
         with suppress(OSError):
@@ -95,7 +95,7 @@ class KnownRoots:
 
     @contextmanager
     def held(self) -> Iterator[None]:
-        """Let one engine of the user at a time count and start."""
+        """Let one of the user's engines at a time count and start."""
         descriptor = os.open(self.folder, os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW)
         try:
             fcntl.flock(descriptor, fcntl.LOCK_EX)
@@ -104,7 +104,7 @@ class KnownRoots:
             os.close(descriptor)
 
     def elsewhere(self, root: Path) -> Elsewhere:
-        """Return what the user's other stores hold."""
+        """Return the contents of the user's other stores."""
         disk = 0
         running: list[tuple[Path, RunOptions]] = []
         for each in self.others(root):
@@ -113,7 +113,7 @@ class KnownRoots:
                     disk += store_size(store)
                     running += [(each, options) for options in _running(store)]
             except ContainersError:
-                disk += tree_size(each)  # damaged, or of another version: it takes room too
+                disk += tree_size(each)  # damaged, or of another version
         return Elsewhere(disk, tuple(running))
 
 
@@ -126,7 +126,7 @@ def store_size(store: Store) -> int:
 
 
 def _running(store: Store) -> list[RunOptions]:
-    """Return the options of containers that run; a record may be older than the last boot."""
+    """Return the options of running containers; skip those whose processes ended with a boot."""
     records = store.records.collection("containers", ContainerRecord).all()
     return [
         record.options

@@ -1,4 +1,4 @@
-"""Work in several threads that one interrupt ends, with nothing left running."""
+"""Parallel work that one interrupt ends, with no thread left running."""
 
 from __future__ import annotations
 
@@ -19,9 +19,9 @@ def in_parallel(
 ) -> list[R]:
     """Return ``[function(item) for item in items]``, computed by ``workers`` threads.
 
-    The first failure (or an interrupt) turns ``cancel``; all threads have ended before it is
-    raised, so that nothing goes on writing behind the caller's back.  Where others only gave up
-    because of it, the failure is raised, whichever was seen first.
+    The first failure (or an interrupt) cancels ``cancel``; it is raised after all threads have
+    ended, so that none writes in the background.  Failures caused by the cancellation itself never
+    hide the first one.
     """
     todo = list(items)
     if len(todo) <= 1:
@@ -47,7 +47,7 @@ def in_parallel(
 
 
 def _wait(futures: list[Future[R]]) -> bool:
-    """Return whether all came to a good end; False as soon as one did not."""
+    """Return whether all succeeded; False as soon as one failed."""
     pending = set(futures)
     while pending:
         done, pending = wait(pending, timeout=0.1, return_when=FIRST_EXCEPTION)
@@ -57,7 +57,7 @@ def _wait(futures: list[Future[R]]) -> bool:
 
 
 def drain(thread: threading.Thread, cancel: CancelToken) -> None:
-    """Wait for ``thread`` in steps short enough for an interrupt to be seen at once."""
+    """Wait for ``thread`` in steps short enough to notice an interrupt."""
     while thread.is_alive():
         cancel.check()
         thread.join(0.05)

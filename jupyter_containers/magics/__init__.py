@@ -1,7 +1,7 @@
 """``%container``, ``%%container``, ``%%dockerfile``, ``%%compose``: the engine in notebook cells.
 
-Load with ``%load_ext jupyter_containers``.  Loading is cheap: the engine is made by the first
-command that needs it, lives with the loaded extension and is closed by ``%unload_ext``.
+Load with ``%load_ext jupyter_containers``.  Loading is cheap: the first command that needs the
+engine creates it, and ``%unload_ext`` closes it.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ def load_ipython_extension(shell: Any) -> None:
 
 
 def unload_ipython_extension(shell: Any) -> None:
-    """Take the magics away and close the engine; called by IPython for ``%unload_ext``."""
+    """Remove the magics and close the engine; called by IPython for ``%unload_ext``."""
     from jupyter_containers.magics.registration import unregister
 
     unregister(shell)

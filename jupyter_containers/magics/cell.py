@@ -1,4 +1,4 @@
-"""What a cell adds to a command: flags of its own, and the text below its first line."""
+"""Additions of a cell to a command: its own flags, and the text below its first line."""
 
 from __future__ import annotations
 
@@ -24,16 +24,16 @@ _INTERPRETER = Flag(
     values=("python", "python3", "bash", "sh", "node", "perl", "Rscript"),
 )
 INTERPOLATE = Flag("interpolate", "Replace {{expression}} in the cell's text", "bool")
-_CONTINUE = Flag("continue", "Extend the image of the cell before", "bool")
+_CONTINUE = Flag("continue", "Extend the image of the previous cell", "bool")
 MAGIC_FLAGS = (OUT, _INTERPRETER)
 _OWN = (OUT, _INTERPRETER, INTERPOLATE, _CONTINUE, *DATA_FLAGS)
-# One argument of a program may have 128 KiB (execve(2), "Limits on size of arguments").
+# One argument of a program can have 128 KiB (execve(2), "Limits on size of arguments").
 _ARGUMENT_BYTES = 100_000
 
 
 def split_flags(parsed: Parsed) -> tuple[Parsed, Mapping[str, Any]]:
-    """Return the command without the flags that are the magic's, and those flags."""
-    # Of the same name another verb may have a flag of its own: load --input FILE.
+    """Return the command without the magic's flags, and those flags."""
+    # Another verb may have a flag of the same name: load --input FILE.
     declared = parsed.verb.flags if parsed.verb else ()
     keys = {flag.key for flag in _OWN} - {flag.key for flag in declared if flag not in _OWN}
     own = {key: value for key, value in parsed.flags.items() if key in keys}
@@ -42,7 +42,7 @@ def split_flags(parsed: Parsed) -> tuple[Parsed, Mapping[str, Any]]:
 
 
 def variable_named(own: Mapping[str, Any]) -> str | None:
-    """Return the variable that ``--out`` names; raises where it is no name."""
+    """Return the variable of ``--out``; raise if it is not a valid name."""
     variable: str | None = own.get("out")
     if variable is not None and not variable.isidentifier():
         raise InvalidArgumentError(
@@ -52,7 +52,7 @@ def variable_named(own: Mapping[str, Any]) -> str | None:
 
 
 def dockerfile_verb() -> Verb:
-    """Return ``%%dockerfile`` as a verb: ``build`` without a file, with what a cell adds."""
+    """Return ``%%dockerfile`` as a verb: ``build`` without a file, with the cell's flags."""
     flags = tuple(flag for flag in BUILD.flags if flag.key != "file")
     return replace(
         BUILD,
@@ -67,11 +67,11 @@ def dockerfile_verb() -> Verb:
 def with_body(
     parsed: Parsed, cell: str, own: Mapping[str, Any], engine: Callable[[], Engine]
 ) -> tuple[Parsed, bytes | None]:
-    """Return the command and its standard input, with the text below the line put to use.
+    """Return the command and its standard input, using the text below the line.
 
-    A verb that starts a program (``run``, ``exec``) without a command runs the text: by the
-    image's shell (as a Dockerfile's RUN), or by ``--interpreter``.  Every other verb that reads
-    input gets it as that.
+    A verb that starts a program (``run``, ``exec``) without a command runs the text with the
+    image's shell (like RUN in a Dockerfile), or with ``--interpreter``.  Other verbs that read
+    input get the text as input.
     """
     verb = parsed.verb
     if verb is None or parsed.help:
@@ -80,8 +80,8 @@ def with_body(
     is_script = bool(verb.starts) and not parsed.operands.get("command")
     if interpreter and not is_script:
         raise InvalidArgumentError(
-            "--interpreter takes the place of a command, and one is given",
-            hint=f"leave the command out, or --interpreter ({verb.usage})",
+            "--interpreter replaces the command, but a command is given",
+            hint=f"omit the command, or --interpreter ({verb.usage})",
         )
     if is_script and not parsed.flag("interactive"):
         return _script(parsed, cell, interpreter, engine)
@@ -91,7 +91,7 @@ def with_body(
             hint="write %container for one command, or %%container alone for several",
         )
     takes_flag = any(flag.key == "interactive" for flag in verb.flags)
-    # Text below the line is meant as input, whether or not -i was said.
+    # Text below the line is input, with or without -i.
     flags = {**parsed.flags, "interactive": True} if takes_flag else parsed.flags
     return replace(parsed, flags=flags), cell.encode()
 
@@ -104,7 +104,7 @@ def _script(
     data: bytes | None = None
     if interpreter and exchanges(parsed) and _is_python(interpreter):
         command = shlex.split(interpreter)
-        flags["script"] = f"\n{cell}"  # the magic's line counts, in a traceback too
+        flags["script"] = f"\n{cell}"  # line numbers in a traceback include the magic's line
     elif interpreter:
         command, data = [*shlex.split(interpreter), "-"], body
     elif len(body) > _ARGUMENT_BYTES:
@@ -114,13 +114,13 @@ def _script(
     if data is not None:
         if flags.get("detach"):
             raise InvalidArgumentError(
-                "a detached container reads no input, and the text below the line is input here",
-                hint="leave --detach out",
+                "a detached container reads no input, but the cell has text below the line",
+                hint="omit --detach",
             )
         flags["interactive"] = True
     in_new = parsed.verb is not None and parsed.verb.starts == "container"
     if in_new and "entrypoint" not in flags:
-        # The text is a program of its own, not an argument of the image's entrypoint.
+        # The text is a program, not an argument of the image's entrypoint.
         flags["entrypoint"], command = command[0], command[1:]
     operands = {**parsed.operands, "command": command}
     return replace(parsed, flags=flags, operands=operands), data
@@ -132,12 +132,12 @@ def _is_python(interpreter: str) -> bool:
 
 
 def exchanges(parsed: Parsed) -> bool:
-    """Return whether variables go in or results come back."""
+    """Return whether variables are passed or results are read."""
     return bool(parsed.flag("inputs") or parsed.flag("results"))
 
 
 def with_values(parsed: Parsed, own: Mapping[str, Any], namespace: Mapping[str, Any]) -> Parsed:
-    """Return the command with the variables that ``--input`` names, and the results' names."""
+    """Return the command with the variables of ``--input``, and the names of the results."""
     names, results = own.get("input", ()), own.get("result", ())
     if parsed.help or not (names or results):
         return parsed
@@ -146,23 +146,23 @@ def with_values(parsed: Parsed, own: Mapping[str, Any], namespace: Mapping[str, 
         name = spelling.partition("=")[0]
         if name not in namespace:
             raise InvalidArgumentError(
-                f"there is no variable {name} to hand over",
+                f"there is no variable {name} to pass",
                 hint="set it in a cell, or load it from a file with pathlib.Path",
             )
         inputs[spelling] = namespace[name]
     if parsed.flag("tty") and parsed.flag("interactive"):
         raise InvalidArgumentError(
-            "values go into a container that is waited for, not into a terminal",
-            hint="leave -t out, or mount a folder with -v",
+            "values can only be passed to a container in the foreground without a terminal",
+            hint="omit -t, or mount a folder with -v",
         )
     return replace(parsed, flags={**parsed.flags, "inputs": inputs, "results": results})
 
 
 def is_data(word: str, namespace: Mapping[str, Any], is_image: Callable[[str], bool]) -> bool:
-    """Return whether the word after ``run -i`` is a variable to hand over.
+    """Return whether the word after ``run -i`` is a variable to pass.
 
-    It is a variable's name, the value can cross the border, and no image has that name; with
-    ``=FILE`` behind it, it can be nothing else.
+    It is if a variable of that name has a supported value and no image has the name; a word with
+    ``=FILE`` is always a variable.
     """
     from jupyter_containers.engine.containers.value_files import kind_of
 
@@ -173,7 +173,7 @@ def is_data(word: str, namespace: Mapping[str, Any], is_image: Callable[[str], b
 
 
 def _shell_of(parsed: Parsed, engine: Engine) -> list[str]:
-    """Return the image's SHELL; that of an image which is not here yet is the usual one."""
+    """Return the image's SHELL, or the default if the image has not been pulled."""
     from jupyter_containers.errors import NotFoundError
 
     try:

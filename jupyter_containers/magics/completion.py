@@ -1,7 +1,7 @@
 """Completion in cells: verbs, flags and names on the magics' lines, instructions in Dockerfiles.
 
-IPython asks every matcher about every word; this one answers on the lines of our magics only, and
-there it answers alone.
+IPython calls every matcher for every word; this one returns completions only on the lines of these
+magics, and suppresses the other matchers there.
 """
 
 from __future__ import annotations
@@ -53,7 +53,7 @@ def make_matcher(names: Names, dockerfile_verb: Callable[[], Verb]) -> Any:
 def completions(
     text: str, line_number: int, column: int, names: Names, dockerfile_verb: Callable[[], Verb]
 ) -> tuple[str, list[str]] | None:
-    """Return the word before the cursor and what may stand there; None outside of our magics."""
+    """Return the word before the cursor and its completions; None outside these magics."""
     lines = text.split("\n")
     before = lines[line_number][:column]
     head = lines[0].split(None, 1)[0] if lines[0].strip() else ""
@@ -76,7 +76,7 @@ def completions(
             words, token = _split(before)
             return (token, complete(_command(words[1:]), token, names)) if words else None
         if len(lines[0].split()) > 1:
-            return None  # the cell is a program's input
+            return None  # the cell is input of a program
         words, token = _split(before)
         return token, complete(_command(words), token, names)
     # "name = %container ps" is a command too.
@@ -102,7 +102,7 @@ def _compose_words(words: Sequence[str], token: str, names: Names) -> list[str]:
 
 
 def _command(words: Sequence[str]) -> list[str]:
-    """Leave out what stands before a command that was pasted, as :mod:`.shell` does."""
+    """Remove the words before a pasted command, like :mod:`.shell`."""
     return list(dropwhile(lambda word: word in ("$", "sudo", "docker", "podman"), words))
 
 
@@ -112,7 +112,7 @@ def _assigned(text: str) -> Sequence[str]:
 
 
 def _split(line: str) -> tuple[list[str], str]:
-    """Return the finished words and the one that is being typed."""
+    """Return the finished words and the unfinished one."""
     token = "" if not line or line[-1].isspace() else line.split()[-1]
     rest = line[: len(line) - len(token)]
     try:

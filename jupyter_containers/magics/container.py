@@ -1,7 +1,7 @@
-"""The magics themselves.
+"""The magics.
 
-Life: registered by ``%load_ext`` with no engine → the first command makes one from the
-configuration → it serves every cell of the kernel → closed when the extension is unloaded, the
+Lifecycle: registered by ``%load_ext`` without an engine → the first command creates one from the
+configuration → it serves all cells of the kernel → closed when the extension is unloaded, the
 configuration changes, or the kernel ends.
 """
 
@@ -74,7 +74,7 @@ class ContainerMagics(Magics):
         self._engine: Engine | None = None
         self._engine_pid = 0
         self._engine_lock = threading.Lock()
-        # Called when the engine was closed: others that have it ask for the next one.
+        # Called after the engine was closed: its users then request the next one.
         self.on_engine_closed: Callable[[], None] | None = None
         self._page = Page(lambda: _cell_number(shell))
         self._cells = SeriesOfCells()
@@ -83,20 +83,20 @@ class ContainerMagics(Magics):
 
     @property
     def engine(self) -> Engine:
-        """The kernel's engine, made on first use."""
+        """The kernel's engine, created on first use."""
         with self._engine_lock:
             if self._engine is None or self._engine_pid != os.getpid():
-                # After a fork (multiprocessing in a cell) the parent's engine is not this one's.
+                # After a fork (multiprocessing in a cell) the engine belongs to the parent process.
                 self._engine = self._make_engine(**self._config.overrides())
                 self._engine_pid = os.getpid()
             return self._engine
 
     def names(self, kind: str) -> list[str]:
-        """Return the names of what is in the store, for completion."""
+        """Return the names of objects in the store, for completion."""
         return self.engine.system.names(kind)
 
     def close(self) -> None:
-        """Close widgets and engine where there are any; the next command would make another."""
+        """Close widgets and engine, if any; the next command would create another engine."""
         self._page.close()
         engine, self._engine = self._engine, None
         if self.on_engine_closed is not None:
@@ -116,12 +116,12 @@ class ContainerMagics(Magics):
     ) -> Any:
         """Run a container command: ``%container run --rm alpine echo hi``; ``--help`` lists them.
 
-        ``%%container run IMAGE`` has the cell's text run by the image's shell, or by
-        ``--interpreter python``; ``%%container run -i IMAGE CMD`` gives it to the command's
-        standard input; ``%%container`` alone runs the commands in the cell, one a line.
+        ``%%container run IMAGE`` runs the cell's text with the image's shell, or with
+        ``--interpreter python``; ``%%container run -i IMAGE CMD`` passes it to the command's
+        standard input; ``%%container`` alone runs the commands in the cell, one per line.
         ``--out NAME`` binds the result to a variable.  ``%%container run -i df -o result IMAGE``
-        hands the variable ``df`` in (``$df`` is its file) and brings ``$result.*`` back.
-        Within a function ``{{name}}`` is the function's own variable, if it has one.
+        passes the variable ``df`` (``$df`` is its file) and reads ``$result.*`` afterwards.
+        Within a function ``{{name}}`` is the function's local variable, if it has one.
         """
         if cell is None:
             return self._command(line, None, local_ns)
@@ -146,7 +146,7 @@ class ContainerMagics(Magics):
         if cell is None:
             if own.get("interpreter"):
                 raise InvalidArgumentError(
-                    "--interpreter runs the text below the line, and there is none",
+                    "--interpreter runs the text below the line, but there is none",
                     hint="begin the cell with %%container",
                 )
             result = self._perform(parsed, None)
@@ -174,7 +174,7 @@ class ContainerMagics(Magics):
 
         The image is the cell's value (``_``); ``--out NAME`` also binds it to a variable;
         ``--interpolate`` replaces ``{{expression}}`` in the text; ``--continue`` extends the image
-        of the cell before, so that several cells build one image step by step.
+        of the previous cell, so that several cells build one image step by step.
         """
         namespace = self._shell.user_ns
         words = words_of(line, namespace, self._printed)
@@ -183,7 +183,7 @@ class ContainerMagics(Magics):
             return self._perform(parsed, None)
         variable = variable_named(own)
         source = f"In[{_cell_number(self._shell)}]"
-        # Without the front end's word for the cell, every run counts as a cell of its own.
+        # Without a cell ID from the front end, every run counts as a separate cell.
         cell_id = self._page.cell_id or f"run {next(self._runs)}"
         below = self._below(cell_id, cell) if own.get("continue") else None
         if below is not None and (warning := self._cells.warning(below)):
@@ -244,10 +244,10 @@ class ContainerMagics(Magics):
         return SessionCells(self._shell, lambda: self.engine)
 
     def forecast(self, source: str, cell_id: str) -> Sequence[StepReport]:
-        """Return what the cache has of a ``%%dockerfile`` cell as it stands now; build nothing.
+        """Return which steps of a ``%%dockerfile`` cell are cached now, without building.
 
-        The cell may be one that was never run, by whoever wrote the notebook: nothing in it is
-        evaluated.  A step with ``{{expression}}`` is one whose value is not known yet.
+        The cell may come from an untrusted notebook and was perhaps never run, so nothing in it is
+        evaluated.  The value of a step with ``{{expression}}`` is unknown.
         """
         from jupyter_containers.magics.unknowns import UNKNOWN, Unknowns, plain_values
 
@@ -270,35 +270,36 @@ class ContainerMagics(Magics):
         except ContainersError as error:
             if expression := unknowns.first_in(f"{error.message} {error.hint}"):
                 raise InvalidArgumentError(
-                    f"{expression}: {UNKNOWN}", hint="run the cell; a forecast evaluates nothing"
+                    f"{expression}: {UNKNOWN}",
+                    hint="run the cell: a forecast does not evaluate expressions",
                 ) from error
             raise
         return unknowns.explained(found)
 
     def _build_flags(self, cell: str, own: Mapping[str, Any], below: Link | None) -> dict[str, Any]:
-        """Return what a cell's text adds to its line."""
+        """Return the flags that a cell's text adds to its line."""
         text = interpolated(cell, self._shell.user_ns) if own.get("interpolate") else cell
         return self._flags_of(text, below)
 
     def _flags_of(self, text: str, below: Link | None) -> dict[str, Any]:
         if below is not None:
             text = f"FROM {below.image}\n{text}"
-        # The magic's line counts; in the text the added FROM stands in its place.
+        # The magic's line counts as a line; the added FROM takes its place in the text.
         return {"dockerfile": text, "lines_above": int(below is None)}
 
     def _below(self, cell: str, text: str) -> Link:
         """Return the cell whose image ``cell`` extends."""
         if begins_with_from(text):
             raise InvalidArgumentError(
-                "a cell that continues another has no FROM of its own",
-                hint="leave --continue out, or the FROM",
+                "a cell that continues another cannot have a FROM",
+                hint="omit --continue, or the FROM",
             )
         return self._cells.below(cell)
 
     def _note(self, cell: str, label: str, image: Any, below: Link | None) -> None:
         identity = getattr(image, "id", "")
         if not identity:
-            return  # only files were made: nothing to continue
+            return  # only files were written: there is no image to continue
         if below is None:
             stale = self._cells.begun(cell, label, identity)
         else:
@@ -306,7 +307,7 @@ class ContainerMagics(Magics):
         if stale:
             names = " and ".join(filter(None, (", ".join(stale[:-1]), stale[-1])))
             are, them = ("are", "them") if len(stale) > 1 else ("is", "it")
-            _say(f"{names} {are} stale now: built on what this cell was before; run {them} again")
+            _say(f"{names} {are} stale now: built on the old image of this cell; run {them} again")
 
     def _perform(self, parsed: Parsed, body: bytes | None, *, wait: bool = False) -> Any:
         from jupyter_containers.magics.live import LiveOutput
@@ -326,7 +327,7 @@ class ContainerMagics(Magics):
             terminal=_raw_terminal if in_terminal else None,
             open_terminal=page.open_terminal if page else None,
             open_log=page.open_log if page else None,
-            # In the cell that ran the command its output stands above; in a later one it does not.
+            # Only in the cell that ran the command is its output already shown.
             shown=lambda: _cell_number(shell) == number,
             variables=shell.user_ns,
         )
@@ -346,7 +347,7 @@ class ContainerMagics(Magics):
             live.close(whole)
 
     def cell_begins(self, info: Any = None) -> None:
-        """Close what earlier runs of this cell have left open (IPython's ``pre_run_cell``)."""
+        """Close the widgets of earlier runs of this cell (IPython's ``pre_run_cell``)."""
         self._page.begin_cell(getattr(info, "cell_id", None))
 
     def _display(self, result: Any) -> None:
@@ -357,7 +358,7 @@ class ContainerMagics(Magics):
 
 
 def _whole_log(parsed: Parsed, result: Any) -> str:
-    """Return where all that a container wrote is to be found after its end."""
+    """Return where to find the full output of a container after its end."""
     kept = getattr(result, "container_id", "") and not parsed.flag("rm")
     if parsed.verb is None or parsed.verb.starts != "container" or not kept:
         return "_.stdout and _.stderr have the last 16 MB"
@@ -365,7 +366,7 @@ def _whole_log(parsed: Parsed, result: Any) -> str:
 
 
 def _say(text: str) -> None:
-    """Show a remark beside a cell's result."""
+    """Show a remark in addition to a cell's result."""
     sys.stderr.write(f"{printable(text)}\n")
 
 

@@ -1,4 +1,4 @@
-"""Where the output of a command is seen, and by whom."""
+"""The kind of front end that shows the output of a command."""
 
 from __future__ import annotations
 
@@ -9,15 +9,15 @@ FrontEnd = Literal["terminal", "page", "none"]
 
 
 def front_end(shell: Any) -> FrontEnd:
-    """Return what shows this shell's output at this moment.
+    """Return the kind of front end that currently shows this shell's output.
 
-    ``terminal``: IPython in a terminal, which owns the tty.  ``page``: a front end with a person
-    at it (JupyterLab, Notebook, VS Code), which can show widgets.  ``none``: nobody is there
-    (nbclient, nbconvert, papermill, scripts), so that what needs an answer never gets one.
+    ``terminal``: IPython in a terminal, which owns the tty.  ``page``: an interactive front end
+    (JupyterLab, Notebook, VS Code), which can show widgets.  ``none``: a program without a user
+    (nbclient, nbconvert, papermill, scripts), so that questions are never answered.
     """
     kernel = getattr(shell, "kernel", None)
     if kernel is None:
         return "terminal" if os.isatty(0) and os.isatty(1) else "none"
-    # A front end says with every cell whether someone is there to answer input().
+    # With every cell a front end declares whether input() can be answered.
     content = (kernel.get_parent() or {}).get("content") or {}
     return "page" if content.get("allow_stdin") else "none"

@@ -1,10 +1,10 @@
-"""A magic's line into words: shell quoting, and ``{{expression}}`` from the notebook's variables.
+"""Splits a magic's line into words: shell quoting, and ``{{expression}}`` of notebook variables.
 
-What else a shell does with a pasted line: :mod:`.shell`.
+:mod:`.shell` handles other parts of a pasted shell line.
 
-An expression in double braces becomes one word, a list of values several (when it stands alone).
-What is no Python expression, such as the ``{{.Names}}`` and ``{{json .}}`` of a Go template, stays
-as it is.
+An expression in double braces becomes one word; if it stands alone, a list becomes several.
+Text that is not a Python expression, such as ``{{.Names}}`` and ``{{json .}}`` in a Go template, is
+kept.
 """
 
 from __future__ import annotations
@@ -18,19 +18,19 @@ from typing import Any
 from jupyter_containers.errors import InvalidArgumentError
 from jupyter_containers.magics.shell import Answer, is_open, without_shell
 
-_LONGEST = 128 * 1024  # characters; Linux takes no longer argument (MAX_ARG_STRLEN)
+_LONGEST = 128 * 1024  # characters; the maximum length of an argument on Linux (MAX_ARG_STRLEN)
 EXPRESSION = re.compile(r"\{\{(.+?)\}\}", re.DOTALL)
-# Private-use characters: they pass through shell splitting unharmed and are never typed.
+# Private-use characters: shell splitting keeps them, and they are never typed.
 _MARK = re.compile("\ue000([0-9]+)\ue001")
-# "range .A" and "json .B" would be attributes to Python; people write those without the blank.
+# Python would parse "range .A" and "json .B" as attributes, which are written without a space.
 _GO_ACTION = re.compile(r"\.|(end|else)$|[a-z]+\s+[.$]")
 
 
 def words_of(line: str, namespace: Mapping[str, Any], answer: Answer | None = None) -> list[str]:
     """Return the words of a command line; ``answer`` runs the commands of ``$(…)``.
 
-    Raises :class:`InvalidArgumentError` for an open quote, an expression that fails, and what
-    only a shell can do.
+    Raises :class:`InvalidArgumentError` for an open quote, an expression that fails, and syntax
+    that needs a shell.
     """
     if len(line) > _LONGEST:
         raise InvalidArgumentError("the command line is too long", hint="put data into a file")
@@ -60,7 +60,7 @@ def words_of(line: str, namespace: Mapping[str, Any], answer: Answer | None = No
 
 
 def interpolated(text: str, namespace: Mapping[str, Any]) -> str:
-    """Return a text with every ``{{expression}}`` in it replaced by its value."""
+    """Return a text with every ``{{expression}}`` replaced by its value."""
 
     def value(match: re.Match[str]) -> str:
         code = _compiled(match[1])
@@ -70,12 +70,12 @@ def interpolated(text: str, namespace: Mapping[str, Any]) -> str:
 
 
 def is_expression(text: str) -> bool:
-    """Return whether what stands in double braces is Python, and not a Go template's action."""
+    """Return whether the text in double braces is Python, not an action of a Go template."""
     return _compiled(text) is not None
 
 
 def _replaced(text: str, value: Callable[[re.Match[str]], str]) -> str:
-    """Return a text with its expressions replaced; braces behind the last end are not looked at."""
+    """Return a text with its expressions replaced; unclosed braces are ignored."""
     end = text.rfind("}}") + 2
     return EXPRESSION.sub(value, text[:end]) + text[end:] if end > 1 else text
 
@@ -107,8 +107,8 @@ def _filled(word: str, values: list[Any]) -> list[str]:
         return [_text(item) for item in value]
     if isinstance(value, (Mapping, bytes)):
         raise InvalidArgumentError(
-            f"a {type(value).__name__} is no word of a command line",
-            hint="a build takes files from variables: --context-var [PATH=]NAME",
+            f"a {type(value).__name__} cannot be a word of a command line",
+            hint="to use a variable as a file of a build: --context-var [PATH=]NAME",
         )
     return [_MARK.sub(lambda match: _text(values[int(match[1])]), word)]
 
@@ -120,7 +120,7 @@ def _text(value: Any) -> str:
 
 
 def command_lines(cell: str) -> list[str]:
-    """Return a cell's commands, one a line; a backslash or an open quote continues one.
+    """Return a cell's commands, one per line; a backslash or an open quote continues one.
 
     ``#`` begins a comment.
     """

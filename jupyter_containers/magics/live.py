@@ -1,8 +1,8 @@
-"""Live output of a container in the cell: bytes decoded as they come, written at once.
+"""Live output of a container in the cell: bytes are decoded and written immediately.
 
-A notebook keeps every character of every cell, and a page stands still while it lays out a hundred
-thousand lines, so a cell is given the first megabyte of a command's output, twenty thousand lines
-at most; and at the end how much was left out, where it is, and the last lines.
+A notebook keeps every character of every cell, and a page freezes while it lays out a hundred
+thousand lines.  So a cell shows the first megabyte of a command's output, twenty thousand lines at
+most, and at the end a note about the omitted output and the last lines.
 """
 
 from __future__ import annotations
@@ -20,9 +20,9 @@ _LAST_CHARACTERS = 4096
 class LiveOutput:
     """Receives (stream, bytes) from any thread and writes text; one object serves one command.
 
-    Bytes that are not UTF-8 are replaced; a character cut in two by a read is put together again.
-    ``limit`` and ``lines`` are how many characters and lines of both streams are written as they
-    come; without ``limit`` everything is.
+    Bytes that are not UTF-8 are replaced; a character split between two reads is joined again.
+    ``limit`` and ``lines`` are the maximum numbers of characters and lines of both streams that are
+    written live; without ``limit`` everything is written.
     """
 
     def __init__(
@@ -36,11 +36,11 @@ class LiveOutput:
         self._streams = {"stdout": stdout or sys.stdout, "stderr": stderr or sys.stderr}
         decoder = codecs.getincrementaldecoder("utf-8")
         self._decoders = {name: decoder("replace") for name in self._streams}
-        # A kernel's stream sends itself several times a second, and to flush it waits for the
-        # sending; a terminal's stream would hold an unfinished line back.
+        # A kernel's stream is sent several times a second, and flushing it waits for that;
+        # a terminal's stream would hold back an unfinished line.
         self._flushed = {name for name, stream in self._streams.items() if stream.isatty()}
         self._lock = threading.Lock()
-        # The kernel finds the cell that an output belongs to in the context of the writer.
+        # The kernel determines the cell of an output from the context of the writer.
         self._context = contextvars.copy_context()
         self._limit, self._count, self._left_out = limit, 0, 0
         self._lines_left = lines
@@ -48,13 +48,13 @@ class LiveOutput:
         self.wrote = False
 
     def __call__(self, stream: str, data: bytes) -> None:
-        """Write what came on ``stdout`` or ``stderr``."""
+        """Write output of ``stdout`` or ``stderr``."""
         name = stream if stream in self._streams else "stdout"
         with self._lock:
             self._take(name, self._decoders[name].decode(data))
 
     def close(self, whole: str = "") -> None:
-        """Write what is still due, and flush; ``whole`` says where all of a long output is."""
+        """Write the rest and flush; ``whole`` tells the user where a long output is complete."""
         with self._lock:
             for name, decoder in self._decoders.items():
                 self._take(name, decoder.decode(b"", True))
@@ -73,7 +73,7 @@ class LiveOutput:
             self._last[name] = (self._last[name] + rest)[-_LAST_CHARACTERS:]
 
     def _room(self, text: str, characters: int) -> int:
-        """Return how many of the next characters are shown."""
+        """Return the number of the next characters to show."""
         shown = text[: max(0, characters)] if self._lines_left else ""
         lines = shown.split("\n", self._lines_left)
         if len(lines) > self._lines_left:
@@ -88,7 +88,7 @@ class LiveOutput:
             size = f"{left_out / 1e6:.1f} MB"
             self._write("stderr", f"\n… {size} of output are left out here{where} …\n")
         for name, text in self._last.items():
-            # From the beginning of a line, where there is one.
+            # Starts at the beginning of a line, if there is one.
             start = text.find("\n") + 1 if left_out > 0 else 0
             self._write(name, text[start:])
 

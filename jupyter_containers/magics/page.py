@@ -1,4 +1,4 @@
-"""Places on the page: which command opens which widget, and the cell that it belongs to."""
+"""Widgets on the page: each command's widget, and the cell that it belongs to."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ _VIEW_SECONDS = 3.0
 
 
 class Page:
-    """The live widgets of one kernel; nothing is loaded before the first is asked for."""
+    """The live widgets of one kernel; nothing is imported before the first one."""
 
     def __init__(self, cell_number: Callable[[], int]) -> None:
         self._cell_number = cell_number
@@ -27,7 +27,7 @@ class Page:
 
     @property
     def gallery(self) -> Gallery:
-        """Where the widgets are kept."""
+        """The collection of open widgets."""
         if self._gallery is None:
             from jupyter_containers.widgets.gallery import Gallery
 
@@ -36,7 +36,7 @@ class Page:
         return self._gallery
 
     def begin_cell(self, cell_id: str | None) -> None:
-        """A cell begins to run: what its earlier runs opened is closed."""
+        """Close the widgets of earlier runs of a cell that begins to run."""
         self.cell_id = cell_id
         if self._gallery is not None:
             self._gallery.begin(cell_id)
@@ -47,7 +47,7 @@ class Page:
             self._gallery.close()
 
     def open_terminal(self, work: TerminalWork) -> Any:
-        """Open a terminal and start its work; raises what keeps it from starting."""
+        """Open a terminal and start its work; raise if it cannot start."""
         from jupyter_containers.widgets.terminal import TerminalWidget
 
         terminal = TerminalWidget(work, self.gallery, self._cell_number)
@@ -60,7 +60,7 @@ class Page:
         return terminal
 
     def open_log(self, title: str, source: LogSource) -> bool:
-        """Show a log until it ends; return False where nobody shows widgets."""
+        """Show a log until it ends; return False if the front end has no widgets."""
         from jupyter_containers.widgets.logs import LogsWidget
 
         logs = LogsWidget(title, source, self.gallery, self._cell_number)
@@ -72,13 +72,13 @@ class Page:
         try:
             logs.wait()
         except BaseException:
-            # Stop was pressed: the log stays, and is followed no longer.
+            # The user pressed Stop: the log stays, but is no longer followed.
             logs.stop()
             raise
         return True
 
     def present(self, session: Session, parsed: Parsed, result: Any) -> Any:
-        """Return the result; shown as a live widget where the command has one."""
+        """Return the result, which is shown as a live widget if the command has one."""
         if parsed.verb is None or parsed.help:
             return result
         from jupyter_containers.commands.render.application import ApplicationView
@@ -87,7 +87,7 @@ class Page:
         if isinstance(result, ApplicationView):
             return result.shown_by(partial(self._show_application, session, result))
         if not isinstance(result, Showable):
-            return result  # -q and --format make texts
+            return result  # -q and --format produce text
         live = parsed.verb.live
         if live is None or not live.wanted(parsed):
             return result
@@ -134,7 +134,7 @@ class Page:
     def _show_following(
         self, kind: Callable[..., Any], session: Session, parsed: Parsed, found: Any
     ) -> None:
-        """Show a widget that has the command performed again when something has happened."""
+        """Show a widget that performs the command again after events."""
         again = partial(perform, session, parsed)
         widget = kind(session.engine, found, again, self.gallery, self._cell_number)
         widget.start()

@@ -1,4 +1,4 @@
-"""Loading into a shell and unloading without a trace."""
+"""Loads the magics into a shell, and unloads them completely."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ _NAMES = {
 
 
 def register(shell: Any) -> None:
-    """Register the magics and their configuration; a second time replaces the first."""
+    """Register the magics and their configuration, replacing those of an earlier call."""
     unregister(shell)
     config = ContainersConfig(parent=shell)
     magics = ContainerMagics(shell, config)
@@ -32,7 +32,7 @@ def register(shell: Any) -> None:
 
 
 def unregister(shell: Any) -> None:
-    """Remove magics and configuration and close the engine; nothing happens when not loaded."""
+    """Remove magics and configuration and close the engine; do nothing if not loaded."""
     magics = registered(shell)
     if magics is not None:
         _close_connections(shell)
@@ -56,7 +56,7 @@ def unregister(shell: Any) -> None:
 
 
 def _open_connections(shell: Any, magics: ContainerMagics) -> None:
-    """Let JupyterLab's panel reach the kernel's engine."""
+    """Let JupyterLab's panel connect to the kernel's engine."""
     kernel = getattr(shell, "kernel", None)
     comms = getattr(kernel, "comm_manager", None)
     if comms is None:
@@ -118,7 +118,7 @@ def _text_html(value: Any) -> str:
     return pre(repr(value))
 
 
-# By name: the engine is not loaded before the first command.
+# By name, since the engine is not imported before the first command.
 _SHOWN = {
     ("jupyter_containers.engine.containers.container", "Container"): _container_html,
     ("jupyter_containers.engine.images.image", "Image"): _image_html,
@@ -130,7 +130,7 @@ _SHOWN = {
 
 
 def _rename(shell: Any, magics: ContainerMagics, docker: bool) -> None:
-    """Offer the magic as ``%docker`` too, or no longer; one of another extension is left alone."""
+    """Add or remove the alias ``%docker``; another extension's magic is kept."""
     for kind in ("line", "cell"):
         known = shell.magics_manager.magics[kind]
         if docker:

@@ -1,9 +1,9 @@
 """Cells that build an image step by step: each ``%%dockerfile --continue`` extends the one before.
 
-A *series* begins with a cell without ``--continue`` and goes on with those that have it, in the
-order in which they first ran.  A cell that runs again keeps its place.  When that changes its
-image, the later ones are *stale*: they stand on the old one until they run again.  The state is
-the kernel's: a restart forgets it, and the images stay.
+A *series* begins with a cell without ``--continue``, followed by those that have it, in the order
+in which they first ran.  A cell that runs again keeps its place.  If that changes its image, the
+later ones are *stale*: they extend the old image until they run again.  The state is lost when the
+kernel restarts; the images stay.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ from jupyter_containers.errors import InvalidArgumentError
 
 @dataclass(slots=True)
 class Link:
-    """One cell: its identity, the prompt under which it last ran, its image, the one below."""
+    """One cell: its identity, the number of its last prompt, its image, and its base image."""
 
     cell: str
     label: str
@@ -30,7 +30,7 @@ class SeriesOfCells:
         self._series: list[list[Link]] = []
 
     def below(self, cell: str) -> Link:
-        """Return the link that ``cell`` continues: the one before it, or the latest of all."""
+        """Return the link that ``cell`` continues: the previous one, or the latest of all."""
         series, index = self._find(cell)
         if series and index > 0:
             return series[index - 1]
@@ -43,7 +43,7 @@ class SeriesOfCells:
         return others[-1][-1]
 
     def warning(self, link: Link) -> str:
-        """Return what is wrong with standing on ``link``; empty when it is up to date."""
+        """Return a warning about extending ``link``; empty if it is up to date."""
         series, index = self._find(link.cell)
         for number in range(1, index + 1):
             if series[number].below != series[number - 1].image:
@@ -55,7 +55,7 @@ class SeriesOfCells:
         return ""
 
     def begun(self, cell: str, label: str, image: str) -> list[str]:
-        """Note a cell that begins a series; return the labels of the cells that are stale now."""
+        """Record a cell that begins a series; return the labels of cells that are now stale."""
         series, index = self._find(cell)
         if series and index > 0:
             series.pop(index)
@@ -69,7 +69,7 @@ class SeriesOfCells:
         return _stale(series, 0)
 
     def continued(self, cell: str, label: str, image: str, below: Link) -> list[str]:
-        """Note a cell that continues another; return the labels of the cells that are stale now."""
+        """Record a cell that continues another; return the labels of cells that are now stale."""
         series, index = self._find(cell)
         if not (series and index > 0):
             self._series = [one for one in self._series if one[0].cell != cell]
@@ -90,7 +90,7 @@ class SeriesOfCells:
 
 
 def _stale(series: list[Link], index: int) -> list[str]:
-    """Return the labels of the cells above ``index`` when the next stands on another image."""
+    """Return the labels of the cells after ``index`` if the next one extends another image."""
     above = series[index + 1 :]
     if not above or above[0].below == series[index].image:
         return []

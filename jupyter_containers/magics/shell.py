@@ -1,13 +1,12 @@
-"""What a line that was written for a shell means where there is no shell.
+"""Interprets lines written for a shell, without a shell.
 
-Tutorials are pasted.  A prompt, ``sudo`` and the word ``docker`` before a command are left out,
-and so is a comment at its end.  ``$(COMMAND)`` outside quotes is what the command prints, as with
-``!``, and ``docker`` in it is this engine; ``$PWD`` and ``$(pwd)`` at the beginning of a path are
-the kernel's folder, also in double quotes, and ``$HOME/…`` the user's.  Every other ``$`` is left
-to the container.
-``< FILE`` of ``load`` and ``> FILE`` of ``save`` and ``export`` are their flags.  What would need
-a shell (pipes, ``&&``, ``;``, ``&``) is refused with what to write instead; quoted it is a word
-like others.
+Users paste lines from tutorials.  A prompt, ``sudo`` and the word ``docker`` before a command are
+removed, and so is a comment at its end.  ``$(COMMAND)`` outside quotes is replaced by the command's
+output, as with ``!``, and ``docker`` in it is this engine; ``$PWD`` and ``$(pwd)`` at the beginning
+of a path are the kernel's folder, also in double quotes, and ``$HOME/…`` the user's.  Every other
+``$`` is passed to the container. ``< FILE`` of ``load`` and ``> FILE`` of ``save`` and ``export``
+become their flags.  Syntax that needs a shell (pipes, ``&&``, ``;``, ``&``) is refused with a hint;
+in quotes it is an ordinary word.
 """
 
 from __future__ import annotations
@@ -23,12 +22,12 @@ from jupyter_containers.commands.grammar import spellings
 from jupyter_containers.errors import InvalidArgumentError
 from jupyter_containers.settings import Settings, environment
 
-# Whole words, quotes and comments: what is left begins a quote that has no end.
+# Whole words, quotes and comments: the remainder begins an unclosed quote.
 _CLOSED = re.compile(
     r"""(?>\\.|'[^']*'|"(?:\\.|[^"\\])*"|(?<!\S)\#[^\n]*|[^'"\\])*+\\?""", re.DOTALL
 )
 
-# Returns what a shell command prints.
+# Returns the output of a shell command.
 Answer = Callable[[str], str]
 
 _BEFORE = re.compile(
@@ -37,34 +36,34 @@ _BEFORE = re.compile(
 _OPERATOR = re.compile(r"(&&|\|\|?|[012]?>>?(?:&[012])?|<|&)(?=\s|$)|([012]?>>?|<<?)(?=[^\s(])")
 _HERE = re.compile(r"\$PWD\b|\$\{PWD\}|\$\(pwd\)|`pwd`")
 _HOME = re.compile(r"\$HOME(?=[/:])|\$\{HOME\}(?=[/:])")
-_QUOTED = "in quotes it is a word for the container"
+_QUOTED = "in quotes it is passed to the container"
 _INSTEAD = {
     "|": "a result is a Python value (x = %container …); in a shell: !jupyter container … | …",
-    "&": "run -d goes on in the background",
+    "&": "run -d runs in the background",
     ">": "x = %container … keeps a result; in a shell: !jupyter container … > FILE",
-    "<": "%%container run -i … gives the lines below to the container",
-    ";": "%%container takes several commands, one a line",
+    "<": "%%container run -i … passes the lines below to the container",
+    ";": "%%container takes several commands, one per line",
 }
 
 
 def without_shell(line: str, answer: Answer | None) -> str:
-    """Return a line that :func:`shlex.split` makes the words of.
+    """Return a line that :func:`shlex.split` can split into words.
 
-    ``answer`` runs a command of ``$(…)``; without it there may be none.
-    Raises :class:`InvalidArgumentError` for what only a shell can do.
+    ``answer`` runs a command of ``$(…)``; without it, ``$(…)`` is refused.
+    Raises :class:`InvalidArgumentError` for syntax that needs a shell.
     """
     return _Reader(line[_end(_BEFORE.match(line)) :], answer).read()
 
 
 def is_open(text: str) -> bool:
-    """Return whether a quote is open at the end: the next line belongs to it."""
+    """Return whether a quote is open at the end, so that the next line belongs to it."""
     return _CLOSED.fullmatch(text) is None
 
 
 def printed(command: str, settings: Settings) -> str:
-    """Return what a shell prints for ``command``; ``docker`` in it is the engine of ``settings``.
+    """Return a shell's output for ``command``; ``docker`` in it is the engine of ``settings``.
 
-    Raises :class:`InvalidArgumentError` when the command fails.
+    Raises :class:`InvalidArgumentError` if the command fails.
     """
     program = shlex.join([sys.executable, "-m", "jupyter_containers.cli"])
     done = subprocess.run(
@@ -91,7 +90,7 @@ def _end(match: re.Match[str] | None) -> int:
 
 
 class _Reader:
-    """Walks over a line once; ``quote`` is the quotation mark it is within, or nothing."""
+    """Reads a line once; ``quote`` is the mark of the current quotation, or empty."""
 
     def __init__(self, line: str, answer: Answer | None) -> None:
         self._line, self._answer = line, answer
@@ -105,7 +104,7 @@ class _Reader:
         return "".join(self._made)
 
     def _step(self) -> int:
-        """Take what stands at the place reached; return its length."""
+        """Process the text at the current position; return its length."""
         rest = self._line[self._at :]
         character = rest[0]
         if character == "\\" and self._quote != "'":
@@ -128,7 +127,7 @@ class _Reader:
         if character == ";" and (rest[1:2] or " ").isspace():
             if rest[1:].strip():
                 raise _refusal(";")
-            return len(rest)  # at the end it tells IPython to show no result
+            return len(rest)  # at the end it makes IPython hide the result
         operator = _OPERATOR.match(rest) if self._begins_word() else None
         return self._operate(rest, operator[0]) if operator else self._keep(character)
 
@@ -141,7 +140,7 @@ class _Reader:
 
     def _begins_path(self) -> bool:
         before = self._line[self._at - 1] if self._at else " "
-        if self._quote:  # in double quotes a blank is one of the text: sh -c "cd $PWD"
+        if self._quote:  # in double quotes a space is part of the text: sh -c "cd $PWD"
             return before in '"='
         return before.isspace() or before == "="
 
@@ -152,7 +151,7 @@ class _Reader:
         command, length = _command_in(rest)
         if self._answer is None:
             raise InvalidArgumentError(
-                f"{rest[:length]} would need a shell, and this line is none",
+                f"{rest[:length]} needs a shell, but no shell reads this line",
                 hint="write a Python expression in double braces: {{name}}",
             )
         self._made.append(" ".join(map(shlex.quote, self._answer(command).split())))
@@ -168,7 +167,7 @@ class _Reader:
 
 
 def _file_flag(word: str, sign: str) -> str:
-    """Return the flag of a verb that takes the file of a redirection; empty where it has none."""
+    """Return the flag of a verb for the file of a redirection; empty if it has none."""
     verb = spellings().get(word)
     flags = verb.flags if verb else ()
     return next((f"-{flag.short}" for flag in flags if flag.redirect == sign), "")
@@ -177,13 +176,13 @@ def _file_flag(word: str, sign: str) -> str:
 def _refusal(operator: str) -> InvalidArgumentError:
     sign = ";" if operator in ("&&", "||") else operator.lstrip("012")[:1]
     return InvalidArgumentError(
-        f"{operator!r} is a shell's, and this line is one command without a shell",
+        f"{operator!r} needs a shell, but this line is a single command without a shell",
         hint=f"{_INSTEAD[sign]}; {_QUOTED}",
     )
 
 
 def _command_in(rest: str) -> tuple[str, int]:
-    """Return the command of the substitution that begins ``rest``, and the length of it all."""
+    """Return the command of the substitution at the start of ``rest``, and the total length."""
     if rest[0] == "`":
         end = rest.find("`", 1)
     else:

@@ -1,7 +1,7 @@
-"""Values of ``{{expression}}`` that are not known yet: a forecast of a cell evaluates nothing.
+"""Placeholders for ``{{expression}}``, since a forecast of a cell evaluates nothing.
 
-Each expression is replaced by a *token*, a word that no build has ever seen, so nothing is found
-in the cache for it.  What is shown has the expressions again.
+Each expression is replaced by a *token*, a word that is in no build, so that nothing is found in
+the cache for it.  The displayed texts contain the expressions again.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ _PLAIN = (str, bytes, bytearray)
 
 
 class Unknowns:
-    """The expressions of one cell and the tokens that stand for them."""
+    """The expressions of one cell and their tokens."""
 
     def __init__(self) -> None:
         self._stem = f"unknown{secrets.token_hex(8)}x"
@@ -49,15 +49,15 @@ class Unknowns:
         )
 
     def first_in(self, text: str) -> str:
-        """Return the first expression whose token is in a text, nothing where there is none."""
+        """Return the first expression whose token is in a text, or an empty string."""
         found = re.search(rf"{self._stem}([0-9]+)x", text, flags=re.I)
         return self._expressions[int(found[1])] if found else ""
 
     def explained(self, steps: Sequence[StepReport]) -> list[StepReport]:
-        """Return the steps of a forecast, with the reason of those that hold an expression.
+        """Return the steps of a forecast, with a reason for those that contain an expression.
 
-        Where the command line has one (a build argument, say), no step shows it: then the first
-        step that is not cached says so.
+        An expression in the command line (such as a build argument) appears in no step; then the
+        first step that is not cached gets the reason.
         """
         found: list[StepReport] = []
         said = not self._expressions
@@ -75,9 +75,9 @@ class Unknowns:
 
 
 def plain_values(namespace: Mapping[str, Any]) -> dict[str, Any]:
-    """Return the variables that can be read without running code of theirs: text and bytes.
+    """Return the variables that can be read without running their code: text and bytes.
 
-    A dict of such values counts too.
+    A dict of such values is included.
     """
     return {name: value for name, value in namespace.items() if _is_plain(value)}
 

@@ -1,12 +1,11 @@
-"""Requests as frozen values: the only request types between the front ends and the rooms below.
+"""Requests as frozen values: the only request types between the front ends and the packages below.
 
 Field names are Docker's long flags in snake_case.  ``RunOptions.of(image, command, **flags)``
-accepts what people write (``memory="512m"``, ``publish=["8000:8000"]``) and returns numbers and
-typed values, or raises :class:`~jupyter_containers.errors.InvalidArgumentError`.
-``BuildOptions`` is in :mod:`.build`: most commands build nothing.
+accepts values as users write them (``memory="512m"``, ``publish=["8000:8000"]``) and converts them
+to numbers and typed values, or raises :class:`~jupyter_containers.errors.InvalidArgumentError`.
+``BuildOptions`` is in :mod:`.build`, because most commands build nothing.
 
-The declarations of :mod:`.flags` are all that the grammar needs, so the values are imported when
-somebody asks for them.
+The grammar needs only the declarations of :mod:`.flags`, so the values are imported on first use.
 """
 
 from importlib import import_module

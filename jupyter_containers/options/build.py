@@ -1,4 +1,4 @@
-"""What ``build`` is asked to do."""
+"""The options of ``build`` as values."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ EPOCH_ARG = "SOURCE_DATE_EPOCH"
 
 @dataclass(frozen=True, slots=True)
 class SecretSource:
-    """Where the value of a build secret is: a file, a variable of the environment, or here."""
+    """The source of a build secret: a file, an environment variable, or the value itself."""
 
     file: Path | None = None
     env: str = ""
@@ -42,7 +42,7 @@ class SecretSource:
 
 @dataclass(frozen=True, slots=True)
 class StepMeans:
-    """What RUN steps find around them and images do not remember; ``shm_size`` 0: the usual."""
+    """The environment of RUN steps that images do not record; ``shm_size`` 0 is the default."""
 
     add_host: tuple[AddedHost, ...] = ()
     shm_size: int = 0
@@ -53,16 +53,14 @@ class StepMeans:
 class BuildOptions:
     """One build (Docker's ``build`` flags).
 
-    ``build_contexts`` are named contexts; ``files`` are put beside the files of the context, for
-    COPY and ADD to find.  ``ssh`` maps the id of ``RUN --mount=type=ssh`` to an agent's socket or
-    to keys; ``allow`` names entitlements.  ``lines_above`` are the lines of the source that stand
-    before the text (a cell's magic).
-    ``dockerfile`` is the text of a Dockerfile, or None to read ``file``
-    (relative to the working directory; by default ``Dockerfile`` in the context).
-    ``source_name`` is how errors name the text, ``place`` what it stays the same under when it is
-    edited (to tell what has changed since; by default context and name).  ``trust_host_ca`` None
-    leaves it to the settings.
-    ``platform`` may name several, with commas.  Without ``outputs`` the image goes into this store.
+    ``build_contexts`` are named contexts; ``files`` are added to the files of the context, for COPY
+    and ADD.  ``ssh`` maps the id of ``RUN --mount=type=ssh`` to an agent's socket or to keys;
+    ``allow`` names entitlements.  ``lines_above`` is the number of lines in the source above the
+    text (a cell's magic). ``dockerfile`` is the text of a Dockerfile, or None to read ``file``
+    (relative to the working directory; by default ``Dockerfile`` in the context). ``source_name``
+    is the text's name in errors; ``place`` identifies the text even after edits, to report what has
+    changed (by default context and name).  ``trust_host_ca`` None means the setting. ``platform``
+    may list several, separated by commas.  Without ``outputs`` the image goes into this store.
     """
 
     context: ContextSource
@@ -100,28 +98,28 @@ class BuildOptions:
 
     @property
     def step_means(self) -> StepMeans:
-        """What RUN steps find around them."""
+        """The environment of RUN steps."""
         return StepMeans(self.add_host, self.shm_size, self.ulimit)
 
     @property
     def platforms(self) -> tuple[str, ...]:
-        """The platforms to build for; empty text is this machine's."""
+        """The platforms to build for; an empty string is this machine's."""
         return tuple(self.platform.split(","))
 
     @classmethod
     def of(cls, context: Any = ".", **flags: Unpack[BuildFlags]) -> BuildOptions:
         """Return the options that Docker's ``build`` flags mean.
 
-        ``tag`` (one or several), ``build_arg`` and ``label`` (mapping or ``NAME=value`` texts; a
-        bare NAME takes its value from the environment) are accepted as people write them;
+        ``tag`` is one or several; ``build_arg`` and ``label`` are a mapping or ``NAME=value``
+        strings, where a bare NAME takes its value from the environment.
         ``secret`` is ``id=NAME,src=FILE`` or ``id=NAME,env=VARIABLE``; ``secret_values`` maps
-        ids to texts or bytes.  ``output``, ``annotation``, ``cache_from`` and ``cache_to`` are
+        ids to strings or bytes.  ``output``, ``annotation``, ``cache_from`` and ``cache_to`` are
         Docker's; ``push`` and ``load`` are short for outputs.
 
         ``context`` is a folder, a git or http address, an archive (path or bytes), or a mapping
-        of names to contents; so are the values of ``build_context`` (mapping, or ``NAME=value``
-        texts, where ``docker-image://`` and ``oci-layout://`` name images).  ``files`` maps names
-        to contents that COPY finds beside the context.
+        of names to contents.  The values of ``build_context`` (a mapping, or ``NAME=value``
+        strings) are the same, or images (``docker-image://``, ``oci-layout://``).  ``files`` maps
+        names to contents that COPY finds in addition to the context.
         """
         values: dict[str, Any] = {name: value for name, value in flags.items() if value is not None}
         tags = as_sequence(values.pop("tag", None)) + as_sequence(values.pop("tags", None))
@@ -175,7 +173,7 @@ _OF_STEPS = {flag.key: flag for flag in declared(BuildFlags) if flag.reads}
 
 
 def _of_steps(values: dict[str, Any]) -> dict[str, Any]:
-    """Return what RUN steps are given, as values of its own kind."""
+    """Return the options of RUN steps, grouped in one value."""
     return {
         "ssh": dict(_ssh(text) for text in as_sequence(values.get("ssh"))),
         "allow": _entitlements(as_sequence(values.get("allow"))),
@@ -188,7 +186,7 @@ def _platforms(texts: Sequence[str]) -> list[str]:
 
 
 def _names(texts: Sequence[str]) -> list[str]:
-    """Return the names of texts that may each hold several, with commas between."""
+    """Return the names in strings that may each contain several, separated by commas."""
     return [name.strip() for text in texts for name in text.split(",") if name.strip()]
 
 
@@ -217,7 +215,7 @@ def _entitlements(texts: Sequence[str]) -> frozenset[str]:
 
 
 def _outputs(values: dict[str, Any]) -> tuple[BuildOutput, ...]:
-    """Take what concerns outputs out of ``values``."""
+    """Remove the flags about outputs from ``values`` and return them as options."""
     texts = as_sequence(values.pop("output", None))
     push, load = values.pop("push", False), values.pop("load", False)
     parsed = [BuildOutput.parse(text) for text in texts]
@@ -263,7 +261,7 @@ def _secret(text: str) -> tuple[str, SecretSource]:
     pairs = {aliases.get(key, key): value for key, value in pairs.items()}
     if "var" in pairs:
         raise InvalidArgumentError(
-            f"secret {text!r} names a variable of a notebook, and there is none here",
+            f"secret {text!r} names a notebook variable, but this is not a notebook",
             hint="in Python: secret_values={'id': value}; in a terminal: env=VARIABLE",
         )
     unknown = sorted(set(pairs) - {"type", "id", "src", "env"})

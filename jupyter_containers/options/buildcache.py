@@ -1,4 +1,4 @@
-"""Where a build's cache comes from and goes to: ``--cache-from`` and ``--cache-to``."""
+"""Import and export of the build cache: ``--cache-from`` and ``--cache-to``."""
 
 from __future__ import annotations
 
@@ -19,8 +19,8 @@ class CachePlace:
     """One place for cached steps.
 
     ``registry`` has a reference in ``ref``, ``local`` a folder in ``folder``; ``inline`` is the
-    image itself.  ``mode`` max takes the steps of all stages, min those of the image's stage.
-    ``ignore_error`` lets a build succeed whose cache cannot be written.
+    image itself.  ``mode`` max includes the steps of all stages, min only those of the image.
+    With ``ignore_error`` a build succeeds even if its cache cannot be written.
     """
 
     type: CacheType
@@ -35,17 +35,17 @@ class CachePlace:
 
     @classmethod
     def source(cls, text: str) -> CachePlace:
-        """Return what ``--cache-from`` means: an image's name, or ``type=…,ref=…|src=…``."""
+        """Return the place of ``--cache-from``: an image's name, or ``type=…,ref=…|src=…``."""
         place = _parse(text, "src")
         if place.type == "inline":
             raise InvalidArgumentError(
-                "an inline cache comes with its image", hint="name it: --cache-from IMAGE"
+                "an inline cache is part of its image", hint="name the image: --cache-from IMAGE"
             )
         return place
 
     @classmethod
     def target(cls, text: str) -> CachePlace:
-        """Return what ``--cache-to`` means: an image's name, or ``type=…,ref=…|dest=…``."""
+        """Return the place of ``--cache-to``: an image's name, or ``type=…,ref=…|dest=…``."""
         return _parse(text, "dest")
 
 
@@ -62,7 +62,7 @@ def _parse(text: str, folder_key: str) -> CachePlace:
             hint="use type=registry or type=local",
         )
     known = {"type", "mode", "tag", "ref", folder_key, "ignore-error", "oci-mediatypes"}
-    # What tunes another engine's archive changes nothing about what is found later.
+    # Keys that tune another engine's archive do not affect the cached steps.
     known |= {"image-manifest", "compression", "compression-level", "force-compression", "digest"}
     unknown = sorted(set(pairs) - known)
     if kind not in ("registry", "local", "inline") or unknown:

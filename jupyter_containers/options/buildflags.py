@@ -21,7 +21,7 @@ else:  # types of modules that are not loaded for the grammar
 
 
 class BuildFlags(TypedDict, total=False):
-    """Options of ``build``; those of the front end alone are in the grammar."""
+    """Options of ``build``; options of front ends only are in the grammar."""
 
     add_host: Annotated[
         Texts,
@@ -33,22 +33,24 @@ class BuildFlags(TypedDict, total=False):
     annotation: Annotated[Texts, Flag(help="Annotate the image (key=value)", kind="list")]
     build_arg: Annotated[Pairs, Flag(help="Set a build argument", kind="list")]
     build_context: Annotated[
-        Contexts, Flag(help="Further context (NAME=PATH, URL, docker-image://…)", kind="list")
+        Contexts,
+        Flag(help="Additional build context (NAME=PATH, URL, docker-image://…)", kind="list"),
     ]
     cache_from: Annotated[
-        Texts, Flag(help="Take steps from there (an image, or type=…)", kind="list", names="image")
+        Texts, Flag(help="Source of cached steps (an image, or type=…)", kind="list", names="image")
     ]
     cache_to: Annotated[
-        Texts, Flag(help="Keep steps there (type=registry|local|inline)", kind="list")
+        Texts, Flag(help="Export the build cache (type=registry|local|inline)", kind="list")
     ]
     file: Annotated[
-        PathText, Flag(help="The Dockerfile (default PATH/Dockerfile, - for the input)", short="f")
+        PathText,
+        Flag(help="The Dockerfile (default PATH/Dockerfile, - for standard input)", short="f"),
     ]
     format: Annotated[Text, Flag(help="Format of the image: oci or docker")]
     iidfile: Annotated[PathText, Flag(help="Write the image ID to a file")]
     label: Annotated[Pairs, Flag(help="Set a label", kind="list")]
     load: Annotated[Switch, Flag(help="Short for --output=type=docker", kind="bool")]
-    metadata_file: Annotated[PathText, Flag(help="Write facts about the result to a file")]
+    metadata_file: Annotated[PathText, Flag(help="Write the metadata of the result to a file")]
     network: Annotated[
         Text, Flag(help="Network of RUN steps", values=("bridge", "host", "none"), names="network")
     ]
@@ -58,25 +60,23 @@ class BuildFlags(TypedDict, total=False):
     ]
     output: Annotated[
         Texts,
-        Flag(
-            help="Where the result goes (type=local|tar|oci|docker|image)", kind="list", short="o"
-        ),
+        Flag(help="Output destination (type=local|tar|oci|docker|image)", kind="list", short="o"),
     ]
     platform: Annotated[Texts, PLATFORM]
-    pull: Annotated[Switch, Flag(help="Pull base images even when they are here", kind="bool")]
+    pull: Annotated[Switch, Flag(help="Pull base images even if they exist locally", kind="bool")]
     push: Annotated[Switch, Flag(help="Short for --output=type=registry", kind="bool")]
     quiet: Annotated[Switch, Flag(help="Show no progress", kind="bool", short="q")]
     secret: Annotated[
         Texts,
         Flag(
-            help="Give RUN --mount=type=secret a value (id=NAME,src=FILE|env=NAME|var=NAME)",
+            help="Secret for RUN --mount=type=secret (id=NAME,src=FILE|env=NAME|var=NAME)",
             kind="list",
         ),
     ]
     shm_size: Annotated[Number, Flag(help="Size of /dev/shm of RUN steps (64m)", reads="size")]
     ssh: Annotated[
         Texts,
-        Flag(help="Agent or keys for RUN --mount=type=ssh (default|ID[=PATH,…])", kind="list"),
+        Flag(help="SSH agent or keys for RUN --mount=type=ssh (default|ID[=PATH,…])", kind="list"),
     ]
     tag: Annotated[
         Texts, Flag(help="Name of the image (name[:tag])", kind="list", short="t", names="image")

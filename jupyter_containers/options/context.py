@@ -1,8 +1,8 @@
-"""Where a build's files come from, as people write it.
+"""The sources of a build's files, as users write them.
 
 A *context* is a folder, a git repository, an archive (a file, an URL, or bytes), files by name,
-or an image.  The main context is the last word of ``build``; *named* contexts are given with
-``--build-context NAME=…`` and take the place of images and stages of that name.
+or an image.  The main context is the last argument of ``build``; *named* contexts are given with
+``--build-context NAME=…`` and replace images and stages of that name.
 """
 
 from __future__ import annotations
@@ -36,7 +36,7 @@ def is_url(text: str) -> bool:
 class ContextSource:
     """One context; ``place`` is its path, address or reference.
 
-    ``files`` belong to the kind ``files``; ``data`` is an archive that is no file.
+    ``files`` are those of the kind ``files``; ``data`` is an archive in memory.
     """
 
     kind: ContextKind
@@ -46,7 +46,7 @@ class ContextSource:
 
     @classmethod
     def of(cls, value: Any) -> ContextSource:
-        """Return the context that a path, an address, bytes or a mapping means."""
+        """Return the context for a path, an address, bytes or a mapping."""
         if isinstance(value, ContextSource):
             return value
         if isinstance(value, Mapping):
@@ -58,12 +58,12 @@ class ContextSource:
             return cls("git", text)
         if is_url(text):
             return cls("url", text)
-        # os.path's answer to a path that cannot be one (too long, with a NUL) is no.
+        # For an impossible path (too long, with a NUL) os.path returns false.
         return cls("archive" if os.path.isfile(text) else "folder", text)
 
     @classmethod
     def named(cls, value: Any) -> ContextSource:
-        """Return the named context that ``--build-context NAME=value`` means."""
+        """Return the named context of ``--build-context NAME=value``."""
         if isinstance(value, str):
             for prefix, kind in _PREFIXES.items():
                 if value.startswith(prefix):
@@ -72,7 +72,7 @@ class ContextSource:
 
     @property
     def label(self) -> str:
-        """What tells this context from others, for people and for the cache's memory."""
+        """The text that identifies this context, for users and in the cache."""
         return str(Path(self.place).absolute()) if self.kind == "folder" else self.place
 
 
@@ -80,7 +80,7 @@ _PREFIXES: dict[str, ContextKind] = {"docker-image://": "image", "oci-layout://"
 
 
 def named_contexts(entries: Any) -> dict[str, ContextSource]:
-    """Return the contexts of ``--build-context NAME=value`` (texts, or a mapping)."""
+    """Return the contexts of ``--build-context NAME=value`` (strings, or a mapping)."""
     if isinstance(entries, Mapping):
         pairs = [(str(name), value) for name, value in entries.items()]
     else:
@@ -103,7 +103,7 @@ def contents(files: Mapping[str, Any]) -> dict[str, bytes]:
         parts = name.split("/") if isinstance(name, str) else [".."]
         if ".." in parts or not name.strip("/") or "\0" in name:
             raise InvalidArgumentError(
-                f"invalid file name {name!r}", hint="names are relative to the context"
+                f"invalid file name {name!r}", hint="names must be relative to the context"
             )
         if isinstance(value, str):
             value = value.encode()

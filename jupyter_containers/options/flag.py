@@ -1,11 +1,11 @@
 """One option of a verb: how it is written, read, completed, explained and shown by ``inspect``.
 
 A verb family declares its options as a ``TypedDict`` (:mod:`.flags`): each key is the option's name
-in Python, its type what may be given there, and the :class:`Flag` beside it everything else.  So an
-editor completes ``engine.run(…, memory=``, and grammar, help, completion, reading and ``inspect``
-have one source.  A key without a Flag is a keyword of Python only.
+in Python, its type the accepted values, and its :class:`Flag` holds everything else.  So an editor
+completes ``engine.run(…, memory=``, and grammar, help, completion, parsing and ``inspect`` have one
+source.  A key without a Flag is only a keyword in Python.
 
-Nothing is imported here that costs time: every command reads the grammar.
+This module imports nothing slow, because every command reads the grammar.
 """
 
 from __future__ import annotations
@@ -50,7 +50,7 @@ Reading = Literal[
     "whole number",
     "words",
 ]
-"""How a value is read (:mod:`.readers`); empty: it is taken as it is."""
+"""The parser of a value (:mod:`.readers`); empty: the value is not parsed."""
 
 Function = TypeVar("Function", bound=Callable[..., Any])
 Block = Literal["host", "isolation", "resources"]
@@ -61,7 +61,7 @@ _AS_IT_IS: Any = object()
 class Shown:
     """A field of Docker's ``HostConfig``, by its block there.
 
-    ``empty`` stands for a value that was not given; ``number`` names the number of a device.
+    ``empty`` is shown for a value that was not given; ``number`` is the key of a device's number.
     """
 
     name: str
@@ -84,10 +84,10 @@ class Shown:
 class Flag:
     """One flag: ``list`` may be repeated, ``bool`` takes no value (or ``=false``).
 
-    ``keyword`` is its name in Python; by default the name in snake_case.  ``values`` and the
-    ``names`` of that kind of object are what completion offers.  ``by_client`` marks a value that
-    Docker's client refuses, so that ``create`` ends with 125 as for an unknown flag.  ``redirect``
-    is the shell's sign that means the flag in a pasted line (``save IMAGE > FILE``).
+    ``keyword`` is its name in Python; by default the name in snake_case.  Completion offers
+    ``values``, and the existing ``names`` of a kind of object.  ``by_client`` marks a value that
+    Docker's client refuses, so that ``create`` exits with 125 as for an unknown flag.  ``redirect``
+    is the shell's operator that stands for the flag in a pasted line (``save IMAGE > FILE``).
     """
 
     name: str = ""
@@ -111,7 +111,7 @@ class Flag:
 
     @property
     def spelling(self) -> str:
-        """The flag as a help text shows it: ``-p, --publish list``."""
+        """The flag as in a help text: ``-p, --publish list``."""
         letter = f"-{self.short}, " if self.short else "    "
         value = (
             ""
@@ -136,7 +136,7 @@ def declared(family: type) -> tuple[Flag, ...]:
 def with_keywords(family: type) -> Callable[[Function], Function]:
     """Name the options in the signature of a function that takes ``**flags: Unpack[family]``.
 
-    A type checker knows them without; a notebook's kernel completes what the signature names.
+    A type checker does not need this; a notebook's kernel completes the names in the signature.
     """
 
     def change(function: Function) -> Function:
@@ -159,5 +159,5 @@ def with_keywords(family: type) -> Callable[[Function], Function]:
 
 
 def keywords(family: type) -> tuple[str, ...]:
-    """Return the names in Python of a family's options."""
+    """Return the Python names of a family's options."""
     return tuple(family.__annotations__)

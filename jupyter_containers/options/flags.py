@@ -1,8 +1,8 @@
 """The options of ``run``, ``create``, ``update``, ``exec``: one declaration each.
 
-Names, letters and meanings are Docker's.  What ``update`` may change is what :class:`UpdateFlags`
-has.  A new option is declared here and gets a field of :class:`~.run.RunOptions` (or
-:class:`~.run.ExecOptions`) and a use in the room that implements it.
+Names, letters and meanings are Docker's.  ``update`` can change the options in
+:class:`UpdateFlags`.  A new option is declared here, gets a field in :class:`~.run.RunOptions` (or
+:class:`~.run.ExecOptions`), and is used in the package that implements it.
 """
 
 # Annotations are values here: the grammar reads them.
@@ -27,13 +27,13 @@ from jupyter_containers.options.groupflags import HealthFlags, NetworkFlags
 
 _SIGNALS = ("SIGTERM", "SIGINT", "SIGQUIT", "SIGKILL", "SIGHUP")
 CONTENT_TRUST = Flag(
-    "disable-content-trust", "Do not ask for signed images (always so here)", "bool"
+    "disable-content-trust", "Skip image verification (there is none here)", "bool"
 )
 PLATFORM = Flag("platform", "Platform: os[/arch[/variant]]")
 
 
 class ProcessFlags(TypedDict, total=False):
-    """Options of every process that is started in a container."""
+    """Options of every process in a container."""
 
     env: Annotated[
         Pairs, Flag(help="Set an environment variable", kind="list", short="e", metavar="list")
@@ -57,7 +57,7 @@ class ExecFlags(ProcessFlags, total=False):
 
 
 class UpdateFlags(TypedDict, total=False):
-    """Options that ``update`` may change while the container runs."""
+    """Options that ``update`` can change while the container runs."""
 
     blkio_weight: Annotated[
         Number,
@@ -117,7 +117,7 @@ class UpdateFlags(TypedDict, total=False):
     cpuset_cpus: Annotated[
         Number,
         Flag(
-            help="CPUs that may be used (0-3, 0,1)",
+            help="CPUs to use (0-3, 0,1)",
             reads="cpuset",
             shown=Shown("CpusetCpus", "resources"),
         ),
@@ -125,7 +125,7 @@ class UpdateFlags(TypedDict, total=False):
     cpuset_mems: Annotated[
         Number,
         Flag(
-            help="Memory nodes that may be used (0-3, 0,1)",
+            help="Memory nodes to use (0-3, 0,1)",
             reads="cpuset",
             shown=Shown("CpusetMems", "resources"),
         ),
@@ -133,7 +133,7 @@ class UpdateFlags(TypedDict, total=False):
     kernel_memory: Annotated[
         Number,
         Flag(
-            help="Kernel memory limit (given up by kernels since 5.16)",
+            help="Kernel memory limit (not supported since Linux 5.16)",
             metavar="bytes",
             reads="size",
             by_client=True,
@@ -249,7 +249,7 @@ class CreateFlags(ProcessFlags, UpdateFlags, NetworkFlags, HealthFlags, total=Fa
     cgroup_parent: Annotated[
         Text,
         Flag(
-            help="The cgroup that the container's will be in",
+            help="Parent cgroup of the container",
             shown=Shown("CgroupParent", "resources"),
         ),
     ]
@@ -353,7 +353,7 @@ class CreateFlags(ProcessFlags, UpdateFlags, NetworkFlags, HealthFlags, total=Fa
     group_add: Annotated[
         Texts,
         Flag(
-            help="Join a further group",
+            help="Add the process to another group",
             kind="list",
             reads="words",
             shown=Shown("GroupAdd", empty=None),
@@ -361,7 +361,7 @@ class CreateFlags(ProcessFlags, UpdateFlags, NetworkFlags, HealthFlags, total=Fa
     ]
     here: Annotated[
         bool | Folder,
-        Flag(help="Work in the current folder, at /work, as its owner", kind="bool"),
+        Flag(help="Mount the current folder at /work and work in it as its owner", kind="bool"),
     ]
     hostname: Annotated[Text, Flag(help="Host name in the container", short="h")]
     init: Annotated[
@@ -382,14 +382,14 @@ class CreateFlags(ProcessFlags, UpdateFlags, NetworkFlags, HealthFlags, total=Fa
     isolation: Annotated[Text, Flag(help="Isolation technology: default")]
     label: Annotated[Pairs, Flag(help="Set a label", kind="list", short="l", metavar="list")]
     label_file: Annotated[Texts, Flag(help="Read labels from a file", kind="list")]
-    log_driver: Annotated[Text, Flag(help="Where output goes: json-file or none")]
+    log_driver: Annotated[Text, Flag(help="Log driver: json-file or none")]
     log_opt: Annotated[
         Pairs, Flag(help="Log options (max-size=10m, max-file=3)", kind="list", reads="log options")
     ]
     memory_swappiness: Annotated[
         Number,
         Flag(
-            help="How eagerly memory is swapped (0 to 100)",
+            help="Memory swappiness (0 to 100)",
             kind="int",
             reads="whole number",
             by_client=True,
@@ -403,7 +403,7 @@ class CreateFlags(ProcessFlags, UpdateFlags, NetworkFlags, HealthFlags, total=Fa
     oom_kill_disable: Annotated[
         Switch,
         Flag(
-            help="Wait instead of killing when memory is used up",
+            help="Do not kill processes when memory is used up",
             kind="bool",
             shown=Shown("OomKillDisable", "resources"),
         ),
@@ -411,7 +411,7 @@ class CreateFlags(ProcessFlags, UpdateFlags, NetworkFlags, HealthFlags, total=Fa
     oom_score_adj: Annotated[
         Number,
         Flag(
-            help="The host's preference for killing it (-1000 to 1000)",
+            help="OOM preference of the host (-1000 to 1000)",
             kind="int",
             reads="whole number",
             shown=Shown("OomScoreAdj", "resources"),
@@ -486,7 +486,7 @@ class CreateFlags(ProcessFlags, UpdateFlags, NetworkFlags, HealthFlags, total=Fa
     stop_signal: Annotated[
         Text, Flag(help="Signal that stops the container", values=_SIGNALS, reads="signal")
     ]
-    stop_timeout: Annotated[Number, Flag(help="Seconds before it is killed on stop", kind="int")]
+    stop_timeout: Annotated[Number, Flag(help="Seconds from stop to kill", kind="int")]
     storage_opt: Annotated[
         Pairs,
         Flag(

@@ -1,4 +1,4 @@
-"""What may be given for an option: the types of keywords; None is the same as leaving it out."""
+"""The types of keyword arguments for options; None is the same as omitting the argument."""
 
 from collections.abc import Iterable, Mapping
 from typing import TYPE_CHECKING

@@ -1,4 +1,4 @@
-"""Options that come together in one value: networks, a container in them, its health check."""
+"""Options that are combined in one value: networks, a container in them, its health check."""
 
 # Annotations are values here: the grammar reads them.
 from typing import Annotated, TypedDict
@@ -15,7 +15,7 @@ class EndpointFlags(TypedDict, total=False):
     link: Annotated[
         Texts,
         Flag(
-            help="A further name for another container (container:alias)",
+            help="Additional name for another container (container:alias)",
             kind="list",
             names="container",
         ),
@@ -26,46 +26,46 @@ class EndpointFlags(TypedDict, total=False):
 class ConnectFlags(EndpointFlags, total=False):
     """Options of ``network connect``."""
 
-    alias: Annotated[Texts, Flag(help="A further name in the network", kind="list")]
+    alias: Annotated[Texts, Flag(help="Additional name in the network", kind="list")]
     gw_priority: Annotated[
-        Number, Flag(help="The highest of its networks has the default route", kind="int")
+        Number, Flag(help="Priority of the network for the default route", kind="int")
     ]
-    mac_address: Text  # Docker's API has it, its command does not
+    mac_address: Text  # in Docker's API, but not in its command
 
 
 class CreateNetworkFlags(TypedDict, total=False):
     """Options of ``network create``: read by ``NetworkOptions``, or refused by name."""
 
     attachable: Annotated[
-        Switch, Flag(help="Accepted; every container may be attached", kind="bool")
+        Switch, Flag(help="Accepted without effect: every container can be attached", kind="bool")
     ]
     aux_address: Annotated[
         Pairs, Flag(help="Address that no container gets (name=IP)", kind="list")
     ]
-    config_only: Annotated[Switch, Flag(help="Refused: networks of a swarm", kind="bool")]
+    config_only: Annotated[Switch, Flag(help="Not supported: networks of a swarm", kind="bool")]
     driver: Annotated[Text, Flag(help="Driver: bridge", short="d")]
     gateway: Annotated[
-        Texts, Flag(help="Gateway address, one of IPv4 and one of IPv6", kind="list")
+        Texts, Flag(help="Gateway address (at most one for IPv4 and one for IPv6)", kind="list")
     ]
-    ingress: Annotated[Switch, Flag(help="Refused: networks of a swarm", kind="bool")]
-    internal: Annotated[Switch, Flag(help="No way out of the network", kind="bool")]
+    ingress: Annotated[Switch, Flag(help="Not supported: networks of a swarm", kind="bool")]
+    internal: Annotated[Switch, Flag(help="Block access to external networks", kind="bool")]
     ip_range: Annotated[
-        Texts, Flag(help="Part of the subnet that addresses are chosen from", kind="list")
+        Texts, Flag(help="Part of the subnet to choose addresses from", kind="list")
     ]
     ipam_driver: Annotated[Text, Flag(help="Driver that assigns addresses: default")]
-    ipv6: Annotated[Switch, Flag(help="IPv6 addresses too", kind="bool")]
+    ipv6: Annotated[Switch, Flag(help="Enable IPv6 addresses", kind="bool")]
     label: Annotated[Pairs, Flag(help="Set a label", kind="list")]
     opt: Annotated[
         Pairs, Flag(help="Driver option (com.docker.network.…=value)", kind="list", short="o")
     ]
     scope: Annotated[Text, Flag(help="Scope: local")]
     subnet: Annotated[
-        Texts, Flag(help="Address range (CIDR), one of IPv4 and one of IPv6", kind="list")
+        Texts, Flag(help="Address range (CIDR; at most one for IPv4 and one for IPv6)", kind="list")
     ]
 
 
 class NetworkFlags(EndpointFlags, total=False):
-    """Options that come together in ``RunOptions.networks``."""
+    """Options that are combined in ``RunOptions.networks``."""
 
     mac_address: Annotated[Text, Flag(help="MAC address (92:d0:c6:0a:29:33)")]
     network: Annotated[
@@ -80,12 +80,12 @@ class NetworkFlags(EndpointFlags, total=False):
         ),
     ]
     network_alias: Annotated[
-        Texts, Flag(help="A further name in the network", kind="list", aliases=("net-alias",))
+        Texts, Flag(help="Additional name in the network", kind="list", aliases=("net-alias",))
     ]
 
 
 class HealthFlags(TypedDict, total=False):
-    """Options that come together in ``RunOptions.health``."""
+    """Options that are combined in ``RunOptions.health``."""
 
     health_cmd: Annotated[Texts, Flag(help="Command that checks the health")]
     health_interval: Annotated[Decimal, Flag(help="Time between two checks", metavar="duration")]

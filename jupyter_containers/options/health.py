@@ -1,4 +1,4 @@
-"""The health check that a container's options ask for (Docker's ``--health-*`` flags)."""
+"""The health check in a container's options (Docker's ``--health-*`` flags)."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ _TIMES = ("interval", "timeout", "start_period", "start_interval")
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class HealthOptions:
-    """What replaces parts of the image's HEALTHCHECK; times in seconds, 0 and empty: the image's.
+    """Overrides of the image's HEALTHCHECK; times in seconds; 0 and empty keep the image's value.
 
     ``disabled`` is ``--no-healthcheck``.
     """
@@ -30,7 +30,7 @@ class HealthOptions:
 
 
 def parse_health(flags: Mapping[str, Any]) -> HealthOptions | None:
-    """Return what the :class:`~.groupflags.HealthFlags` mean, or None without any.
+    """Return the value of the :class:`~.groupflags.HealthFlags`, or None if none is given.
 
     Raises :class:`InvalidArgumentError` as Docker does: a time below 1 ms, retries below 0, or
     ``no_healthcheck`` together with another flag.
@@ -44,7 +44,7 @@ def parse_health(flags: Mapping[str, Any]) -> HealthOptions | None:
         return HealthOptions(disabled=True)
     retries = whole(given.get("health_retries", 0), "health-retries")
     if retries < 0:
-        raise InvalidArgumentError("invalid health-retries: a number below 0")
+        raise InvalidArgumentError("invalid health-retries: it is below 0")
     command = given.get("health_cmd", "")
     text = command if isinstance(command, str) else _quoted(command)
     interval, timeout, start_period, start_interval = (_time(given, name) for name in _TIMES)
@@ -62,7 +62,7 @@ def _time(given: Mapping[str, Any], name: str) -> float:
     flag = f"health-{name.replace('_', '-')}"
     seconds = parse_duration(given.get(f"health_{name}", 0), flag)
     if seconds and seconds < 0.001:
-        raise InvalidArgumentError(f"invalid {flag}: a time below 1ms")
+        raise InvalidArgumentError(f"invalid {flag}: it is below 1ms")
     return seconds
 
 

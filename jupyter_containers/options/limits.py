@@ -1,6 +1,6 @@
 """Limits, devices and kernel settings as Docker's flags write them.
 
-Rates are bytes or operations a second, weights 10 to 1000, times microseconds.
+Rates are bytes or operations per second, weights 10 to 1000, times microseconds.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ _CDI = re.compile(r"[A-Za-z0-9](?=[^/]*\.)[A-Za-z0-9._-]*/[A-Za-z0-9][\w.-]*=[A-
 _CPUS = re.compile(r"[0-9]+(-[0-9]+)?(,[0-9]+(-[0-9]+)?)*")
 _LAST_CPU = 8191  # Linux: NR_CPUS is 8192 at most
 _MOST_GPUS = 1000
-# The settings that belong to a namespace of the container (those of Docker's list).
+# Kernel settings per namespace of a container (Docker's list).
 _IPC_SYSCTLS = (
     "kernel.msgmax",
     "kernel.msgmnb",
@@ -43,7 +43,7 @@ class DeviceLimit:
 
 @dataclass(frozen=True, slots=True)
 class DeviceRequest:
-    """A device of the host and how the container sees it; ``cdi`` is a CDI name instead."""
+    """A device of the host and its path in the container; ``cdi`` is a CDI name instead."""
 
     path: str = ""
     target: str = ""
@@ -72,7 +72,7 @@ def parse_device(text: str) -> DeviceRequest:
 
 
 def parse_gpus(text: str | int) -> tuple[DeviceRequest, ...]:
-    """Return the CDI devices that ``--gpus`` means: ``all``, a number, or ``device=0,1``."""
+    """Return the CDI devices of ``--gpus``: ``all``, a number, or ``device=0,1``."""
     value = str(text).strip().strip('"')
     pairs = dict(item.partition("=")[::2] for item in value.split(",") if "=" in item)
     if value.startswith("device="):
@@ -92,7 +92,7 @@ def parse_gpus(text: str | int) -> tuple[DeviceRequest, ...]:
 
 
 def parse_device_rule(text: str) -> str:
-    """Return a ``--device-cgroup-rule`` as the kernel writes it: ``c 1:* rwm``."""
+    """Return a ``--device-cgroup-rule`` in the kernel's form: ``c 1:* rwm``."""
     if not _RULE.fullmatch(text.strip()):
         raise InvalidArgumentError(
             f"invalid device-cgroup-rule: {text!r}", hint="write 'c 189:* rmw'"
@@ -134,7 +134,7 @@ def whole(value: Any, flag: str) -> int:
 
 
 def microseconds(value: Any, flag: str) -> int:
-    """Return a time in microseconds: a number of them, or a duration such as ``10ms``."""
+    """Return a time in microseconds, given as a number or as a duration such as ``10ms``."""
     from jupyter_containers.options.values import parse_duration
 
     if re.fullmatch("-?[0-9]+", str(value)):
@@ -167,13 +167,13 @@ def parse_pairs(entries: Iterable[str] | Mapping[str, object], flag: str) -> dic
 
 
 def check_sysctls(values: Mapping[str, str], *, own_network: bool, own_ipc: bool) -> None:
-    """Raise for a kernel setting that is not the container's own (Docker's list)."""
+    """Raise for a kernel setting that does not exist per container (Docker's list)."""
     for name in values:
         in_ipc = name in _IPC_SYSCTLS or name.startswith("fs.mqueue.")
         if not in_ipc and not name.startswith("net."):
             raise InvalidArgumentError(
-                f"sysctl {name} is not one that a container has of its own",
-                hint="net.*, fs.mqueue.* and kernel.shm*, kernel.msg*, kernel.sem are",
+                f"sysctl {name} cannot be set for a single container",
+                hint="net.*, fs.mqueue.*, kernel.shm*, kernel.msg* and kernel.sem can",
             )
         if in_ipc and not own_ipc:
             raise InvalidArgumentError(f"sysctl {name} is not allowed with the host's ipc")

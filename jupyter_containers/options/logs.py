@@ -1,4 +1,4 @@
-"""How a container's output is kept (Docker's ``--log-opt``)."""
+"""Rotation and labels of a container's log (Docker's ``--log-opt``)."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ KNOWN = ("max-size", "max-file", "labels", "env")
 
 
 class LogOptions(WrittenPairs):
-    """``max_bytes`` a file may have (0: no limit), ``files`` that are kept, names to be shown."""
+    """``max_bytes`` of a file (0: no limit), the number of ``files``, and the names to show."""
 
     def __init__(self, pairs: Mapping[str, str]) -> None:
         """Read the pairs; raise :class:`InvalidArgumentError` for a bad number."""
@@ -21,7 +21,7 @@ class LogOptions(WrittenPairs):
         self.max_bytes = parse_size(self.get("max-size", 0), "log-opt max-size")
         count = whole(self.get("max-file", 1), "log-opt max-file")
         if count < 1:
-            raise InvalidArgumentError("invalid log-opt max-file: a number below 1")
-        self.files = count if self.max_bytes else 1  # a file without a limit is the only one
+            raise InvalidArgumentError("invalid log-opt max-file: it is below 1")
+        self.files = count if self.max_bytes else 1  # a file without a limit is never rotated
         self.labels = tuple(self.get("labels", "").split(","))
         self.env = tuple(self.get("env", "").split(","))

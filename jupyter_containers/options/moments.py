@@ -1,4 +1,4 @@
-"""Points in time as flags and filters name them (``--since``, ``--filter until=``)."""
+"""Points in time in flags and filters (``--since``, ``--filter until=``)."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from jupyter_containers.options.values import parse_duration
 
 
 def parse_moment(text: str, flag: str, now: datetime | None = None) -> datetime:
-    """Return the time that ``text`` means: a date, seconds since the epoch, or a duration ago."""
+    """Return a time given as a date, as seconds since the epoch, or as a duration before now."""
     try:
         if re.fullmatch(r"[0-9]*\.?[0-9]+|[0-9]+\.", text):
             return datetime.fromtimestamp(float(text), UTC)

@@ -1,7 +1,7 @@
-"""What ``-v``, ``--mount`` and ``--tmpfs`` ask for.
+"""The mounts of ``-v``, ``--mount`` and ``--tmpfs``.
 
-A *bind* shows a folder of the host, a *volume* one of the store's, a *tmpfs* memory.  The keys of
-``--mount`` are Docker's; what one of them cannot mean here is refused, never dropped.
+A *bind* mounts a folder of the host, a *volume* one of the store, a *tmpfs* memory.  The keys of
+``--mount`` are Docker's; one without a meaning here is refused, never ignored.
 """
 
 from __future__ import annotations
@@ -15,22 +15,22 @@ from jupyter_containers.options.values import check_name, csv_fields, parse_size
 from jupyter_containers.options.written import Written
 
 PROPAGATIONS = ("rprivate", "private", "rshared", "shared", "rslave", "slave")
-# How the mounts below a bind are shown: Docker's values of bind-recursive.
+# Docker's values of bind-recursive: the treatment of mounts below a bind.
 Recursion = Literal["enabled", "disabled", "writable", "readonly"]
 _RECURSIONS = ("enabled", "disabled", "writable", "readonly")
 
 
 @dataclass(frozen=True, slots=True)
 class MountRequest:
-    """A volume, bind or tmpfs that the user asked for.
+    """A volume, bind or tmpfs that the user requested.
 
     ``source`` is a host path (bind), a volume's name, or empty (anonymous volume, tmpfs);
     ``size`` is in bytes and ``mode`` an octal mode, for tmpfs only.  ``options`` are words of
-    mount(8): the propagation of a bind, anything for a tmpfs.  ``subpath`` is a folder or file
-    inside the volume; ``labels`` and ``driver_options`` are for a volume made by this request.
-    ``relabel`` is ``z`` or ``Z``: a label by which all containers, or only this one, may use it
-    where the host has SELinux.  ``flag`` is the option it came from and ``written`` its options
-    there, which ``inspect`` shows.
+    mount(8): the propagation of a bind, any for a tmpfs.  ``subpath`` is a folder or file inside
+    the volume; ``labels`` and ``driver_options`` are for a volume created by this request.
+    ``relabel`` is ``z`` or ``Z``: the SELinux label that lets all containers, or only this one,
+    use the source.  ``flag`` is the flag of this mount and ``written`` its options there, which
+    ``inspect`` shows.
     """
 
     type: Literal["bind", "volume", "tmpfs"]
@@ -72,18 +72,18 @@ def parse_volume(text: str) -> MountRequest:
     if not is_path:
         if "$" in source:
             raise InvalidArgumentError(
-                f"invalid volume: {text!r}: there is no shell here that knows {source!r}",
-                hint="write /dir, ./dir or ~/dir; in a notebook {{name}} is its variable",
+                f"invalid volume: {text!r}: no shell expands {source!r} here",
+                hint="write /dir, ./dir or ~/dir; in a notebook {{name}} is a variable of Python",
             )
         if "/" in source:
             raise InvalidArgumentError(
-                f"invalid volume: {text!r}: {source!r} is no volume's name",
-                hint=f"a folder of this machine begins with / or ./, as ./{source}:{target}",
+                f"invalid volume: {text!r}: {source!r} is not a valid volume name",
+                hint=f"the path of a folder begins with / or ./, as in ./{source}:{target}",
             )
         check_name(source, "volume")
         if propagation:
             raise InvalidArgumentError(
-                f"invalid volume: {text!r}: propagation is for folders of the host"
+                f"invalid volume: {text!r}: propagation is only for folders of the host"
             )
     return MountRequest(
         "bind" if is_path else "volume",
@@ -113,7 +113,7 @@ def parse_mount(text: str) -> MountRequest:
     if not target:
         raise FlagError(f"invalid mount: {text!r}: a target is required", hint=_MOUNTS)
     read_only = _flag_value(pairs, "readonly", text) or _flag_value(pairs, "ro", text)
-    pairs.pop("consistency", "")  # a word for Docker's virtual machines, without effect on Linux
+    pairs.pop("consistency", "")  # a key for Docker's virtual machines, without effect on Linux
     foreign = [key for key in (*pairs, *several) if not key.startswith(f"{kind}-")]
     if foreign:
         word = foreign[0]
@@ -135,7 +135,7 @@ def parse_mount(text: str) -> MountRequest:
     driver = pairs.pop("volume-driver", "local")
     if driver != "local":
         raise UnsupportedError(
-            f"the volume driver {driver!r} is not known here",
+            f"the volume driver {driver!r} is not supported here",
             capability=f"volume driver {driver}",
             provided_by="volumes of the driver local, and binds",
         )
@@ -168,7 +168,7 @@ _REPEATED = ("volume-label", "volume-opt")
 
 
 def _pairs(text: str) -> tuple[dict[str, str], dict[str, list[str]]]:
-    """Return the keys of a ``--mount`` value, and those that may come several times."""
+    """Return the keys of a ``--mount`` value, and those that may be repeated."""
     pairs: dict[str, str] = {}
     several: dict[str, list[str]] = {}
     for item in csv_fields(text, "mount", _MOUNTS):
@@ -263,7 +263,7 @@ def _flag_value(pairs: dict[str, str], key: str, text: str) -> bool:
         return False
     value = pairs.pop(key).lower()
     if value not in ("", "1", "true", "0", "false"):
-        raise InvalidArgumentError(f"invalid mount: {text!r}: {key} is true or false")
+        raise InvalidArgumentError(f"invalid mount: {text!r}: {key} must be true or false")
     return value in ("", "1", "true")
 
 

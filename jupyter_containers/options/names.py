@@ -1,4 +1,4 @@
-"""Names of hosts and their servers, as ``--add-host`` and ``--dns`` give them."""
+"""Host names and DNS servers: the values of ``--add-host`` and ``--dns``."""
 
 from __future__ import annotations
 

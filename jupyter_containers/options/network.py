@@ -1,9 +1,8 @@
-"""Which networks a container is to join, and how: ``--network`` and the flags beside it.
+"""The networks that a container joins: ``--network`` and related flags.
 
-The first network may be a *mode* instead: ``host``, ``none`` or ``container:NAME``; a mode stands
-alone.  ``--ip``, ``--ip6``, ``--mac-address``, ``--network-alias``, ``--link`` and
-``--link-local-ip`` belong to the first network; the long form of ``--network``
-(``name=front,alias=web,ip=…``) says it for each.
+A *mode* may be given instead of networks: ``host``, ``none`` or ``container:NAME``.  ``--ip``,
+``--ip6``, ``--mac-address``, ``--network-alias``, ``--link`` and ``--link-local-ip`` apply to the
+first network; the long form of ``--network`` (``name=front,alias=web,ip=…``) sets them for each.
 """
 
 from __future__ import annotations
@@ -29,10 +28,10 @@ _MAC = re.compile(r"([0-9a-fA-F]{2}[:-]){5}[0-9a-fA-F]{2}")
 
 @dataclass(frozen=True, slots=True)
 class NetworkRequest:
-    """One network to be joined; what is empty is chosen.
+    """One network to join; empty fields are chosen automatically.
 
-    ``links`` are containers that get a further name here: pairs of container and alias.  The
-    default route goes by the network with the highest ``gateway_priority``, then by name.
+    ``links`` are additional names for other containers: pairs of container and alias.  The default
+    route uses the network with the highest ``gateway_priority``, then the first by name.
     """
 
     name: str = DEFAULT_NETWORK
@@ -46,14 +45,14 @@ class NetworkRequest:
 
     @property
     def is_mode(self) -> bool:
-        """True for host, none and another container's network: nothing is joined."""
+        """True for host, none and another container's network: no network is joined."""
         return self.name in MODES or self.name.startswith(OF_CONTAINER)
 
 
 def parse_networks(flags: Mapping[str, Any]) -> tuple[NetworkRequest, ...]:
-    """Return the requests that the :class:`~.groupflags.NetworkFlags` mean, at least one.
+    """Return the requests of the :class:`~.groupflags.NetworkFlags`, at least one.
 
-    Raises :class:`InvalidArgumentError` for what Docker refuses as conflicting.
+    Raises :class:`InvalidArgumentError` for flags that Docker refuses as conflicting.
     """
     value = flags.get("network") or DEFAULT_NETWORK
     items = [value] if isinstance(value, (str, NetworkRequest)) else list(value)
@@ -63,7 +62,7 @@ def parse_networks(flags: Mapping[str, Any]) -> tuple[NetworkRequest, ...]:
     requests[0] = _with_flags(requests[0], flags)
     if len(requests) > 1 and any(request.is_mode for request in requests):
         raise InvalidArgumentError(
-            "conflicting options: host, none and container:NAME go with no other network"
+            "conflicting options: host, none and container:NAME exclude other networks"
         )
     names = [request.name for request in requests]
     for name in names:
@@ -75,7 +74,7 @@ def parse_networks(flags: Mapping[str, Any]) -> tuple[NetworkRequest, ...]:
 
 
 def endpoint_request(name: str, flags: Mapping[str, Any]) -> NetworkRequest:
-    """Return what ``network connect`` asks for; raises :class:`InvalidArgumentError`."""
+    """Return the request of ``network connect``; raise :class:`InvalidArgumentError`."""
     request = _with_flags(NetworkRequest(name), flags)
     _check(request)
     return request
@@ -146,8 +145,8 @@ def _with_flags(request: NetworkRequest, flags: Mapping[str, Any]) -> NetworkReq
     for word in changes:
         if getattr(request, word):
             raise InvalidArgumentError(
-                f"conflicting options: {word.replace('_', '-')} is given for network "
-                f"{request.name} and beside it"
+                f"conflicting options: {word.replace('_', '-')} is given both for network "
+                f"{request.name} and as a flag"
             )
     return replace(request, **changes)
 
@@ -171,12 +170,12 @@ def _check(request: NetworkRequest) -> None:
     bare = request.name in (*MODES, DEFAULT_NETWORK) or request.is_mode
     if bare and request.aliases:
         raise InvalidArgumentError(
-            "aliases are supported only in networks of one's own",
+            "aliases are supported only in user-defined networks",
             hint="network create NAME, then --network NAME",
         )
     if bare and (request.ip or request.ip6):
         raise InvalidArgumentError(
-            "an IP address can be chosen only in networks of one's own",
+            "an IP address can be chosen only in user-defined networks",
             hint="network create --subnet … NAME, then --network NAME",
         )
     if request.is_mode and request.mac_address:
@@ -186,7 +185,7 @@ def _check(request: NetworkRequest) -> None:
 
 
 def check_address(text: str, version: int, flag: str) -> None:
-    """Raise :class:`InvalidArgumentError` for what is no address of IP version 4 or 6."""
+    """Raise :class:`InvalidArgumentError` if the text is not an address of IP version 4 or 6."""
     if not text:
         return
     try:

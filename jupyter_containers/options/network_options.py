@@ -1,4 +1,4 @@
-"""A network to be created: the options of ``network create``, read and checked."""
+"""A network to create: the options of ``network create``, parsed and checked."""
 
 from __future__ import annotations
 
@@ -16,10 +16,10 @@ from jupyter_containers.options.values import as_sequence, natural, parse_labels
 
 @dataclass(frozen=True, slots=True)
 class NetworkOptions:
-    """One network to be created (the flags of ``network create``); what is empty is chosen.
+    """One network to create (the flags of ``network create``); empty fields are chosen.
 
-    ``driver_options`` are the ``--opt`` values as given; those that mean something here are in the
-    fields behind them.
+    ``driver_options`` are the ``--opt`` values as given; those with a meaning here are also in the
+    fields after it.
     """
 
     subnet: str = ""
@@ -41,7 +41,7 @@ class NetworkOptions:
 
     @classmethod
     def of(cls, **flags: Unpack[CreateNetworkFlags]) -> NetworkOptions:
-        """Return the options that Docker's flags in snake_case mean."""
+        """Return the options for Docker's flags in snake_case."""
         values: dict[str, Any] = {name: value for name, value in flags.items() if value is not None}
         _check_driver(values)
         subnet, subnet6 = _by_family(values.pop("subnet", ()), "subnet")
@@ -80,22 +80,22 @@ def _check_driver(values: dict[str, Any]) -> None:
         raise InvalidArgumentError(f"only one instance of the {driver} network is allowed")
     if driver != "bridge":
         raise UnsupportedError(
-            f"the network driver {driver!r} is not known here",
+            f"the network driver {driver!r} is not supported here",
             capability=f"network driver {driver}",
             provided_by="use the driver bridge",
         )
     if values.pop("ipam_driver", "default") != "default":
         raise UnsupportedError(
-            "addresses are given out by the driver default only",
+            "addresses are assigned only by the driver default",
             capability="IPAM drivers",
-            provided_by="leave --ipam-driver out",
+            provided_by="omit --ipam-driver",
         )
     scope = values.pop("scope", "local") or "local"
     if scope != "local" or values.pop("ingress", False) or values.pop("config_only", False):
         raise UnsupportedError(
-            "networks of a swarm are not known here",
+            "networks of a swarm are not supported here",
             capability="swarm networks",
-            provided_by="create a network of this machine",
+            provided_by="create a network on this machine",
         )
 
 
@@ -108,7 +108,7 @@ def _by_family(value: Any, flag: str) -> tuple[str, str]:
             raise InvalidArgumentError(f"invalid {flag}: {text!r}") from error
         if found[version]:
             raise InvalidArgumentError(
-                f"a network has one {flag} of IPv4 and one of IPv6", hint="make a second network"
+                f"a network has one {flag} of IPv4 and one of IPv6", hint="create a second network"
             )
         found[version] = text
     return found[4], found[6]
@@ -129,7 +129,7 @@ _OPTION = "com.docker.network."
 
 
 def _meanings(options: Mapping[str, str]) -> dict[str, Any]:
-    """Return the fields that driver options mean; one we do not know is refused."""
+    """Return the fields for driver options; raise for an unknown option."""
     found: dict[str, Any] = {}
     for name, value in options.items():
         word = name.removeprefix(_OPTION)
@@ -153,7 +153,7 @@ def _meanings(options: Mapping[str, str]) -> dict[str, Any]:
             raise UnsupportedError(
                 f"the driver option {name} has no effect here",
                 capability=name,
-                provided_by=f"leave it out; known: {_OPTION}bridge.name, driver.mtu, "
+                provided_by=f"omit it; known: {_OPTION}bridge.name, driver.mtu, "
                 "bridge.enable_icc, bridge.enable_ip_masquerade, bridge.host_binding_ipv4",
             )
     return found

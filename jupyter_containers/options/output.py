@@ -1,6 +1,6 @@
-"""What becomes of a build's result: ``--output``, ``--annotation`` and their short forms.
+"""The outputs of a build: ``--output``, ``--annotation`` and their short forms.
 
-An *output* is the image in this store, an archive or folder of it, or its files alone.
+An *output* is the image in this store, an archive or folder of it, or only its files.
 Docker's reference, "docker buildx build", sections "output" and "annotation".
 """
 
@@ -36,15 +36,15 @@ _COMPRESSIONS: dict[str, LayerCompression] = {
     "uncompressed": "none",
 }
 _LEVELS = {"gzip": 9, "zstd": 22, "none": 0}
-# What goes to standard output instead of a file.
+# Written to standard output instead of a file.
 STREAM = "-"
 
 
 @dataclass(frozen=True, slots=True)
 class Compressed:
-    """How the layers that a build makes are compressed; with ``force`` also those of its base.
+    """The compression of a build's new layers; with ``force`` also of its base image's.
 
-    ``level`` None is the usual one.
+    ``level`` None is the default level.
     """
 
     kind: LayerCompression = "gzip"
@@ -56,10 +56,10 @@ class Compressed:
 class BuildOutput:
     """One output; ``dest`` is a path, ``-`` for a stream, or empty for this store.
 
-    ``oci`` None leaves the media types to the build's format.  With ``rewrite_timestamp`` no file
-    of a new layer is newer than SOURCE_DATE_EPOCH.  ``annotations`` go into the
-    manifest, ``index_annotations`` into the index of several platforms.  ``as_tar`` False writes an
-    image layout as a folder.  ``platform_split`` gives each of several platforms a folder.
+    With ``oci`` None the build's format decides about media types.  With ``rewrite_timestamp`` no
+    file of a new layer is newer than SOURCE_DATE_EPOCH.  ``annotations`` go into the manifest,
+    ``index_annotations`` into the index of several platforms.  ``as_tar`` False writes an image
+    layout as a folder.  ``platform_split`` gives each of several platforms its own folder.
     """
 
     type: OutputType = "image"
@@ -76,17 +76,17 @@ class BuildOutput:
 
     @property
     def in_store(self) -> bool:
-        """True for an image of this store, false for files."""
+        """True for an image in this store, false for files."""
         return self.type == "image" or (self.type == "docker" and not self.dest)
 
     @property
     def path(self) -> Path:
-        """Where the files go; absolute, for layers are read by threads in folders of their own."""
+        """The destination; absolute, because layers are read by threads with other folders."""
         return local_path(self.dest).absolute()
 
     @classmethod
     def parse(cls, text: str) -> BuildOutput:
-        """Return what ``type=oci,dest=app.tar``, a folder, or ``-`` means."""
+        """Return the output of ``type=oci,dest=app.tar``, a folder, or ``-``."""
         if text == STREAM:
             return cls("tar", STREAM)
         fields = csv_fields(text, "output")
@@ -127,7 +127,7 @@ def _compressed(pairs: Mapping[str, str], text: str) -> Compressed:
     name = pairs.get("compression", "gzip")
     if name == "estargz":
         raise UnsupportedError(
-            "output with compression=estargz: layers are not written with an index of their files",
+            "output with compression=estargz: layers cannot be written with a file index",
             capability="estargz layers",
             hint="write compression=zstd or compression=gzip",
         )
@@ -173,7 +173,7 @@ def _annotations(pairs: Mapping[str, str], place: str) -> dict[str, str]:
         if not kind.startswith("annotation"):
             continue
         if kind.removeprefix("annotation").lstrip("-") not in ("", *_PLACES):
-            raise InvalidArgumentError(f"no place for the annotation {name!r}")
+            raise InvalidArgumentError(f"there is nowhere to put the annotation {name!r}")
         if (kind.removeprefix("annotation").lstrip("-") or "manifest") != place:
             continue
         if not dot or not key:
@@ -184,7 +184,7 @@ def _annotations(pairs: Mapping[str, str], place: str) -> dict[str, str]:
 
 @dataclass(frozen=True, slots=True)
 class Annotations:
-    """Annotations by where they stand: in the manifest, or where a layout or an index names it.
+    """Annotations by place: in the manifest, or in its descriptor in a layout or an index.
 
     ``index`` and ``index_descriptor`` are those of an image for several platforms.
     """
@@ -196,7 +196,7 @@ class Annotations:
 
     @classmethod
     def parse(cls, entries: tuple[str, ...]) -> Annotations:
-        """Return what ``[manifest|index|manifest-descriptor|index-descriptor:]key=value`` mean."""
+        """Return ``[manifest|index|manifest-descriptor|index-descriptor:]key=value`` by place."""
         places: dict[str, dict[str, str]] = {place: {} for place in _PLACES}
         for entry in entries:
             name, equals, value = entry.partition("=")
@@ -217,7 +217,7 @@ _ANNOTATION = re.compile(rf"(?:(?P<kinds>{_KIND}(?:,{_KIND})*)(?:\[[\w/-]+\])?:)
 
 
 def require_index(outputs: Sequence[BuildOutput], annotations: Annotations) -> None:
-    """Refuse what only an image for several platforms can have."""
+    """Raise for annotations that need an image for several platforms."""
     several = annotations.index or annotations.index_descriptor
     if several or any(output.index_annotations for output in outputs):
         raise InvalidArgumentError(
@@ -227,8 +227,8 @@ def require_index(outputs: Sequence[BuildOutput], annotations: Annotations) -> N
 
 
 def require_single(outputs: Sequence[BuildOutput]) -> None:
-    """Refuse what an image for several platforms cannot become."""
+    """Raise for an output that cannot hold an image for several platforms."""
     if any(output.type == "docker" and output.dest for output in outputs):
         raise InvalidArgumentError(
-            "a docker archive holds no image for several platforms", hint="write it as type=oci"
+            "a docker archive cannot hold several platforms", hint="write it as type=oci"
         )

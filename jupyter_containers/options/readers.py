@@ -1,7 +1,7 @@
-"""How the values of options are read: from what people write to what a record holds.
+"""Parsers of option values: from the user's text to the value in a record.
 
-A declaration (:mod:`.flags`) names its reading.  Every reader raises
-:class:`InvalidArgumentError` that names the option.
+A declaration (:mod:`.flags`) names its parser.  Every parser raises
+:class:`InvalidArgumentError`, which names the option.
 """
 
 from __future__ import annotations
@@ -32,11 +32,11 @@ from jupyter_containers.options.values import (
 from jupyter_containers.options.written import Written
 
 Reader = Callable[[Any, str], Any]
-"""Takes what was given and the option's name; returns the value of the field."""
+"""Takes the given value and the option's name; returns the value of the field."""
 
 
 def read(flag: Flag, value: Any) -> Any:
-    """Return an option's value as its field holds it."""
+    """Return the value of an option for its field."""
     if not flag.by_client:
         return READERS[flag.reads](value, flag.name)
     with client_checks():
@@ -97,12 +97,12 @@ def _log_options(value: Any, name: str) -> LogOptions:
 
 
 def _written(kind: type[Written]) -> Reader:
-    """Return a reader of one text or several as values of a kind."""
+    """Return a parser of one string or several to values of a class."""
     return _alone(lambda value: tuple(kind(text) for text in as_sequence(value)))
 
 
 def _each(parse: Callable[[str, str], Any]) -> Reader:
-    """Return a reader of one text or several; what is no text is a value already."""
+    """Return a parser of one string or several; other objects are values already."""
 
     def reader(value: Any, name: str) -> tuple[Any, ...]:
         items = (value,) if isinstance(value, str) else value
@@ -112,7 +112,7 @@ def _each(parse: Callable[[str, str], Any]) -> Reader:
 
 
 def _alone(parse: Callable[[Any], Any]) -> Reader:
-    """Return a reader that has no use for the option's name."""
+    """Return a parser that ignores the option's name."""
     return lambda value, _: parse(value)
 
 

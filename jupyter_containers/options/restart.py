@@ -1,4 +1,4 @@
-"""When a container is started again (Docker's ``--restart``)."""
+"""Restart policies (Docker's ``--restart``)."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from jupyter_containers.options.written import Written
 
 
 class RestartPolicy(Written):
-    """``no``, ``always``, ``unless-stopped`` or ``on-failure[:retries]``; 0 is without limit."""
+    """``no``, ``always``, ``unless-stopped`` or ``on-failure[:retries]``; 0 means no limit."""
 
     __slots__ = ("name", "retries")
     name: str

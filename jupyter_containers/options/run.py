@@ -1,4 +1,4 @@
-"""What ``run``, ``create`` and ``exec`` are asked to do."""
+"""The options of ``run``, ``create`` and ``exec`` as values."""
 
 from __future__ import annotations
 
@@ -47,20 +47,20 @@ from jupyter_containers.options.values import (
 MIN_MEMORY = 6 * 1024 * 1024
 LOG_DRIVERS = ("json-file", "k8s-file", "local", "none")
 
-# Of /dev/shm, unless it is asked for otherwise.
+# The default size of /dev/shm.
 _LONGEST_FILE = 16 * 1024 * 1024
 SHM_BYTES = 64 * 1024 * 1024
 
 
 class RunOptions(msgspec.Struct, frozen=True, omit_defaults=True):
-    """One container to be created (Docker's ``run`` and ``create`` flags).
+    """One container to create (Docker's ``run`` and ``create`` flags).
 
     Sizes are bytes, 0 meaning no limit; ``memory_swap`` is memory plus swap, -1 unlimited and 0
     twice the memory; ``memory_swappiness`` -1 is the kernel's default; ``stop_timeout`` is
     seconds, -1 the engine's default; ``pids_limit`` 0 is the engine's default and -1 unlimited;
     CPU periods and quotas are microseconds.  ``entrypoint`` None keeps the image's, ``health``
-    None its health check.  ``pid``, ``ipc``, ``uts``, ``cgroupns`` and ``userns`` are empty for a
-    namespace of the container's own.
+    None its health check.  ``pid``, ``ipc``, ``uts``, ``cgroupns`` and ``userns`` are empty if the
+    container gets its own namespace.
     """
 
     image: str
@@ -153,13 +153,13 @@ class RunOptions(msgspec.Struct, frozen=True, omit_defaults=True):
         command: str | Sequence[str] | None = None,
         **flags: Unpack[RunFlags],
     ) -> RunOptions:
-        """Return the options that Docker's flags mean.
+        """Return the options for Docker's flags.
 
-        ``flags`` are Docker's long flags in snake_case with the values people write; ``volume``,
-        ``mount`` and ``tmpfs`` come together in ``mounts``, ``env_file`` goes into ``env``,
+        ``flags`` are Docker's long flags in snake_case with values as users write them; ``volume``,
+        ``mount`` and ``tmpfs`` are combined in ``mounts``, ``env_file`` goes into ``env``,
         ``label`` and ``label_file`` into ``labels``, ``health_*`` into ``health``, ``gpus`` into
-        ``device``, ``net`` is ``network``.  Raises :class:`InvalidArgumentError`, with the nearest
-        flags when one is unknown.
+        ``device``; ``net`` is ``network``.  Raises :class:`InvalidArgumentError`; for an unknown
+        flag, with the closest ones.
         """
         values: dict[str, Any] = {name: value for name, value in flags.items() if value is not None}
         networks = parse_networks(_network_flags(values))
@@ -205,10 +205,10 @@ class RunOptions(msgspec.Struct, frozen=True, omit_defaults=True):
 
 
 def updated(options: RunOptions, **flags: Unpack[UpdateFlags]) -> RunOptions:
-    """Return the options changed as Docker's ``update`` flags say.
+    """Return the options changed by Docker's ``update`` flags.
 
-    What is not given stays; swap too, where memory had a limit before.  Raises
-    :class:`InvalidArgumentError` for a change that contradicts what is set.
+    Options that are not given keep their values, and so does swap if memory had a limit before.
+    Raises :class:`InvalidArgumentError` for a change that contradicts another option.
     """
     given = {name: value for name, value in flags.items() if value is not None}
     updatable = set(keywords(UpdateFlags))
@@ -238,7 +238,7 @@ def _checked(options: RunOptions) -> RunOptions:
     if options.name:
         check_name(options.name, "container")
     if options.memory and options.memory < MIN_MEMORY:
-        raise InvalidArgumentError("memory limit below 6m, the least a container can start with")
+        raise InvalidArgumentError("memory limit below 6m, the minimum for a container to start")
     if options.memory_swap > 0 and not options.memory:
         raise InvalidArgumentError("memory-swap needs memory to be set too")
     if 0 < options.memory_swap < options.memory:
@@ -314,7 +314,7 @@ def _check_log(options: RunOptions) -> None:
     driver = options.log_driver or "json-file"
     if driver not in LOG_DRIVERS:
         raise UnsupportedError(
-            f"the log driver {driver!r} is not known here",
+            f"the log driver {driver!r} is not supported here",
             capability=f"log driver {driver}",
             provided_by=f"use one of {', '.join(LOG_DRIVERS)}",
         )
@@ -324,12 +324,12 @@ def _check_log(options: RunOptions) -> None:
 
 
 def log_rotation(options: RunOptions) -> tuple[int, int]:
-    """Return the bytes (0: no limit) a log file may have and how many files are kept."""
+    """Return the maximum size of a log file in bytes (0: no limit) and the number of files."""
     return (options.log_opt.max_bytes, options.log_opt.files) if options.log_opt else (0, 1)
 
 
 def check_mode(options: RunOptions) -> None:
-    """Raise for what conflicts with joining another container's network, as Docker does."""
+    """Raise for options that conflict with another container's network, as in Docker."""
     if not options.network.startswith(network.OF_CONTAINER):
         return
     if not options.network.removeprefix(network.OF_CONTAINER):
@@ -349,7 +349,7 @@ def check_mode(options: RunOptions) -> None:
 
 
 def _network_flags(values: dict[str, Any]) -> dict[str, Any]:
-    """Take the flags about networks out of ``values``."""
+    """Remove the flags about networks from ``values`` and return the requests."""
     if "net" in values:
         values["network"] = values.pop("net")
     return {name: values.pop(name) for name in _NETWORK if name in values}
@@ -365,7 +365,7 @@ _BY_KEY = {flag.key: flag for flag in declared(RunFlags)}
 
 
 def _read(key: str, value: Any) -> Any:
-    """Return an option's value as the field holds it; what has no flag is a value already."""
+    """Return an option's value for its field; a keyword without a flag is a value already."""
     return read(_BY_KEY.get(key, Flag(key)), value)
 
 
@@ -376,7 +376,7 @@ def _env_files(value: Any) -> tuple[str, ...]:
             raise InvalidArgumentError(
                 f"invalid line of an env-file: {entry!r}", hint="write NAME=value without spaces"
             )
-    # A bare name that is not set here says nothing, while ``-e NAME`` removes the image's.
+    # A bare name that is not set is ignored, while ``-e NAME`` removes the image's variable.
     return tuple(entry for entry in parse_env(entries, os.environ) if "=" in entry)
 
 
@@ -390,7 +390,7 @@ def _lines(name: str, flag: str) -> list[str]:
     try:
         with open(os.path.expanduser(name), encoding="utf-8-sig") as file:
             text = file.read(_LONGEST_FILE + 1)
-    except (OSError, ValueError) as error:  # not UTF-8, or no path
+    except (OSError, ValueError) as error:  # not UTF-8, or not a path
         raise InvalidArgumentError(f"cannot read {flag} {name}: {error}") from error
     if len(text) > _LONGEST_FILE:
         raise InvalidArgumentError(f"{flag} {name} is over the limit of 16 MiB")
@@ -399,7 +399,7 @@ def _lines(name: str, flag: str) -> list[str]:
 
 
 def nearest(name: str, known: set[str]) -> str:
-    """Return a hint that names the known words most like ``name``, or nothing."""
+    """Return a hint with the known words closest to ``name``, or an empty string."""
     import difflib
 
     matches = difflib.get_close_matches(name, sorted(known), n=3, cutoff=0.6)
@@ -408,7 +408,7 @@ def nearest(name: str, known: set[str]) -> str:
 
 @dataclass(frozen=True, slots=True)
 class ExecOptions:
-    """One process to be started in a running container (Docker's ``exec`` flags)."""
+    """One process to start in a running container (Docker's ``exec`` flags)."""
 
     command: tuple[str, ...]
     detach: bool = False
@@ -421,7 +421,7 @@ class ExecOptions:
 
     @classmethod
     def of(cls, command: str | Sequence[str], **flags: Unpack[ExecFlags]) -> ExecOptions:
-        """Return the options that Docker's ``exec`` flags mean; see :meth:`RunOptions.of`."""
+        """Return the options for Docker's ``exec`` flags; see :meth:`RunOptions.of`."""
         values: dict[str, Any] = {name: value for name, value in flags.items() if value is not None}
         env = _env_files(values.pop("env_file", None)) + parse_env(
             values.pop("env", ()), os.environ

@@ -1,4 +1,4 @@
-"""What ``--security-opt`` asks for."""
+"""The values of ``--security-opt``."""
 
 from __future__ import annotations
 

@@ -1,7 +1,7 @@
-"""What people write in Docker's flags, turned into numbers and values.
+"""Parsers of the values in Docker's flags.
 
 Sizes are bytes (``512m`` = 512 MiB), durations are seconds, CPU counts are decimals.  Every
-function raises :class:`InvalidArgumentError` that quotes the input and shows a good one.
+function raises :class:`InvalidArgumentError`, which quotes the input and shows a valid one.
 """
 
 from __future__ import annotations
@@ -23,10 +23,10 @@ _SIZE = re.compile(r"([0-9]+(?:\.[0-9]+)?)\s*([kmgtp]?)(?:i?b)?", re.IGNORECASE)
 _DURATION = re.compile(r"([0-9]+(?:\.[0-9]+)?)(ns|us|µs|ms|s|m|h)")
 _UNITS = {"": 1, "k": 1024, "m": 1024**2, "g": 1024**3, "t": 1024**4, "p": 1024**5}
 _SECONDS = {"ns": 1e-9, "us": 1e-6, "µs": 1e-6, "ms": 1e-3, "s": 1.0, "m": 60.0, "h": 3600.0}
-# What records hold, and Docker's numbers and durations (nanoseconds) with them: signed, 64 bits.
+# Numbers in records, and Docker's numbers and durations (nanoseconds), are signed 64-bit integers.
 LARGEST = (1 << 63) - 1
 LONGEST_SECONDS = LARGEST / 1e9
-_LONGEST_COMMAND = 128 * 1024  # what one argument may have (Linux, MAX_ARG_STRLEN)
+_LONGEST_COMMAND = 128 * 1024  # the maximum length of one argument (Linux, MAX_ARG_STRLEN)
 _MOST_CPUS = 1_000_000
 _NAME = re.compile(r"[a-zA-Z0-9][a-zA-Z0-9_.-]*")
 
@@ -37,7 +37,7 @@ Protocol = Literal["tcp", "udp"]
 class PortMapping:
     """One published port: ``host_port`` 0 means a free one; ``host_ip`` empty means the default.
 
-    With ``last_port`` it is the first free one from ``host_port`` to there.
+    With ``last_port`` it is the first free port from ``host_port`` to ``last_port``.
     """
 
     container_port: int
@@ -48,20 +48,20 @@ class PortMapping:
 
     @property
     def host(self) -> str:
-        """The host's side as Docker writes it: ``8000``, ``8000-8010``, nothing for a free one."""
+        """The host's side in Docker's form: ``8000``, ``8000-8010``, empty for any free port."""
         ends = (self.host_port, self.last_port)
         return "-".join(str(number) for number in ends if number)
 
     @property
     def container(self) -> str:
-        """The container's side as Docker writes it: ``8000/tcp``."""
+        """The container's side in Docker's form: ``8000/tcp``."""
         return f"{self.container_port}/{self.protocol}"
 
 
 def natural(text: str) -> int | None:
-    """Return the number that a text of ASCII digits means, None for any other or too large a one.
+    """Return the number in a string of ASCII digits; None for other strings and large numbers.
 
-    ``str.isdigit`` is true for ``²`` too, and ``int`` refuses texts of more than 4,300 digits.
+    ``str.isdigit`` is true for ``²`` too, and ``int`` refuses strings of more than 4,300 digits.
     """
     if not (text.isascii() and text.isdecimal()) or len(text.lstrip("0")) > 19:
         return None
@@ -70,7 +70,7 @@ def natural(text: str) -> int | None:
 
 
 def is_utf8(text: str) -> bool:
-    """Return whether a text can be written as UTF-8: foreign bytes and lone surrogates cannot."""
+    """Return whether a string can be encoded as UTF-8: one with lone surrogates cannot."""
     return text.isascii() or not re.search("[\ud800-\udfff]", text)
 
 
@@ -84,7 +84,7 @@ def csv_fields(text: str, what: str, hint: str = "") -> list[str]:
 
 
 def local_path(text: str) -> Path:
-    """Return a path of this machine, ``~`` filled in; raise for one that cannot be a path."""
+    """Return a path on this machine with ``~`` expanded; raise if it cannot be a path."""
     if "\0" in text:
         raise InvalidArgumentError(f"not a path: {text!r}")
     try:
@@ -154,7 +154,7 @@ def parse_env(
 ) -> tuple[str, ...]:
     """Return ``NAME=value`` entries; a bare ``NAME`` takes ``environ``'s value.
 
-    One that ``environ`` lacks stays bare and removes the variable, as does the value None.
+    A name that is not in ``environ`` stays bare and removes the variable, as does the value None.
     """
     if isinstance(entries, Mapping):
         return tuple(
@@ -173,7 +173,7 @@ def parse_env(
 
 
 def set_variables(variables: dict[str, str], entries: Iterable[str]) -> None:
-    """Set the variables that entries name, in order; a bare ``NAME`` removes one."""
+    """Set the variables of the entries in order; a bare ``NAME`` removes one."""
     for entry in entries:
         name, equals, value = entry.partition("=")
         if equals:
@@ -214,7 +214,7 @@ def parse_publish(text: str | int) -> tuple[PortMapping, ...]:
         parts = [address, *rest[1:].split(":")]
     else:
         parts = value.split(":")
-    if len(parts) > 3:  # an IPv6 address without brackets, which Docker takes too
+    if len(parts) > 3:  # an IPv6 address without brackets, which Docker also accepts
         parts = [":".join(parts[:-2]), *parts[-2:]]
     container = _port_range(parts[-1], text)
     host = _port_range(parts[-2], text) if len(parts) > 1 and parts[-2] not in ("", "0") else None
@@ -233,13 +233,13 @@ def parse_publish(text: str | int) -> tuple[PortMapping, ...]:
 
 
 def _short_form(text: str) -> str:
-    """Return the short form of a ``-p`` value; ``mode`` is a word of services, without effect."""
+    """Return the short form of a ``-p`` value; ``mode`` is for services and has no effect."""
     if "=" not in text:
         return text
     given = dict(item.partition("=")[::2] for item in text.split(","))
     unknown = sorted(set(given) - {"published", "target", "protocol", "mode"})
     if unknown or not given.get("target"):
-        why = f"unknown key {unknown[0]!r}" if unknown else "a target is needed"
+        why = f"unknown key {unknown[0]!r}" if unknown else "a target is required"
         raise InvalidArgumentError(f"invalid publish: {text!r}: {why}", hint=_LONG_PORTS)
     return f"{given.get('published', '')}:{given['target']}/{given.get('protocol', 'tcp')}"
 
@@ -279,9 +279,9 @@ def _address(text: str, whole: object) -> str:
 
 
 def check_name(name: str, what: str, *, shortest: int = 2) -> str:
-    """Return ``name`` when it may name a container, network or volume, else raise.
+    """Return ``name`` if it is a valid name of a container, network or volume, else raise.
 
-    Docker wants ``shortest`` characters: two, but one of a network.
+    Docker requires at least ``shortest`` characters: two, but one for a network.
     """
     if not _NAME.fullmatch(name) or not shortest <= len(name) <= 128:
         raise InvalidArgumentError(
@@ -300,11 +300,11 @@ def as_sequence(value: object) -> tuple[str, ...]:
         return (str(value),)
     if isinstance(value, Iterable):
         return tuple(str(item) for item in value)
-    raise InvalidArgumentError(f"expected text or a list of texts, got {value!r}")
+    raise InvalidArgumentError(f"expected a string or a list of strings, got {value!r}")
 
 
 def as_command(value: str | Sequence[str] | None) -> tuple[str, ...]:
-    """Return an argument vector; one string is split the way a shell splits words."""
+    """Return an argument vector; a single string is split as in a shell."""
     if value is None:
         return ()
     if isinstance(value, str):

@@ -56,7 +56,7 @@ class WrittenPairs(Mapping[str, str]):
 
 
 def to_json(value: Any) -> Any:
-    """Return what a record has of a value that JSON does not know (msgspec's ``enc_hook``)."""
+    """Return the JSON form of a value of another type, for a record (msgspec's ``enc_hook``)."""
     if isinstance(value, Written):
         return str(value)
     if isinstance(value, WrittenPairs):
@@ -65,11 +65,11 @@ def to_json(value: Any) -> Any:
 
 
 def from_json(kind: type, value: Any) -> Any:
-    """Return the value of what a record has (``dec_hook``); raise :class:`ValueError`."""
+    """Return the value for its form in a record (``dec_hook``); raise :class:`ValueError`."""
     if issubclass(kind, Written) and isinstance(value, str):
         return kind(value)
     if issubclass(kind, WrittenPairs) and isinstance(value, dict):
         if not all(isinstance(item, str) for item in value.values()):
             raise ValueError(f"{kind.__name__} of other values than texts")
         return kind(value)
-    raise ValueError(f"{type(value).__name__} is no {kind.__name__}")
+    raise ValueError(f"{type(value).__name__} is not a {kind.__name__}")

@@ -1,4 +1,4 @@
-"""What a page calls, carried out by the engine; each call in a thread of its own."""
+"""Performs the calls of a page with the engine, each in its own thread."""
 
 from __future__ import annotations
 
@@ -39,14 +39,14 @@ if TYPE_CHECKING:
     from jupyter_containers.panel.uploads import Uploads
 
 Say = Callable[[str], None]
-# The text of a cell and its ID to the steps that its build would have.
+# Maps the text of a cell and its ID to the steps of its build.
 Foretell = Callable[[str, str], "Sequence[StepReport]"]
-# What waits for keys or never ends by itself has no place in a dialog.
+# Commands that wait for keys or never end by themselves cannot run in a dialog.
 _OUTPUT_CHARACTERS = 200_000
 
 
 class Calls:
-    """Carries out one call; ``say`` tells how far it is."""
+    """Performs one call; ``say`` reports its progress."""
 
     def __init__(
         self, engine: Engine, say: Say, uploads: Uploads, forecast: Foretell | None = None
@@ -55,7 +55,7 @@ class Calls:
         self._forecast = forecast
 
     def perform(self, call: Call, buffers: Sequence[bytes]) -> tuple[Any, Sequence[bytes]]:
-        """Return what the call returns, and buffers that go along; raise what keeps it from it."""
+        """Perform a call; return its result and the buffers to send with it."""
         match call:
             case Act():
                 self._act(call)
@@ -122,7 +122,7 @@ class Calls:
         return None
 
     def _write(self, call: Call) -> Any:
-        """Help a person who writes a Dockerfile or a Compose file."""
+        """Perform a call of the editor of a Dockerfile or a Compose file."""
         match call:
             case Check(text, "compose", path):
                 from jupyter_containers.panel.compose_checks import compose_squiggles
@@ -154,7 +154,7 @@ class Calls:
                 return Completion(len(token), matches[:200])
             case Forecast(source, place):
                 if self._forecast is None:
-                    raise InvalidArgumentError("no notebook is here whose cells could be read")
+                    raise InvalidArgumentError("there is no notebook with cells to read")
                 return [
                     Step(one.title, "cached" if one.cached else "wanted", 0.0, one.reason)
                     for one in self._forecast(source, place)
@@ -163,7 +163,7 @@ class Calls:
                 from jupyter_containers.panel.environment import notebook_dockerfile
 
                 return Output(notebook_dockerfile(notebook))
-        raise InvalidArgumentError(f"no call of this name: {type(call).__name__}")
+        raise InvalidArgumentError(f"unknown call: {type(call).__name__}")
 
     def _login(self, call: Login) -> Output:
         from jupyter_containers.commands.execute import execute
@@ -193,6 +193,6 @@ class Calls:
             on_output=progress.receive,
         )
         result = execute(session, words)
-        # What was passed on as it came is not repeated as the command's value.
+        # Output that was passed on live is not repeated as the command's value.
         text = progress.text or ("" if result is None else str(result))
         return Output(text[-_OUTPUT_CHARACTERS:])

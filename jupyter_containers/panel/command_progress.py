@@ -1,4 +1,4 @@
-"""Progress of a command in one line, and what it wrote."""
+"""Progress of a command in one line, and its output."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ _KEPT_BYTES = 256 * 1024
 
 
 class CommandProgress:
-    """Takes progress and output from any thread; says the latest line ten times a second."""
+    """Receives progress and output from any thread; reports the latest line ten times a second."""
 
     def __init__(self, say: Callable[[str], None]) -> None:
         self._say = say
@@ -27,18 +27,18 @@ class CommandProgress:
 
     @contextlib.contextmanager
     def progress(self) -> Iterator[EventSink]:
-        """Take the progress of one operation."""
+        """Receive the progress of one operation."""
         yield self._take
 
     def receive(self, stream: str, data: bytes) -> None:  # noqa: ARG002  # one text
-        """Keep what a container or command wrote, up to a limit."""
+        """Keep the output of a container or command, up to a limit."""
         with self._lock:
             self._kept += data
             del self._kept[:-_KEPT_BYTES]
 
     @property
     def text(self) -> str:
-        """What was written, as a terminal leaves it, without its colours."""
+        """The output as left on a terminal, without colours."""
         return printable(visible_lines(self._kept.decode("utf-8", "replace")))
 
     def _take(self, event: Event) -> None:

@@ -1,7 +1,7 @@
-"""One connection to one page: calls are decoded, carried out in threads and answered once.
+"""One connection to one page: calls are decoded, performed in threads and answered once.
 
-What arrives is data from a browser and is checked against the schema.  Sending is done from any
-thread.  ``Connection.close`` ends everything that the page had open here.
+Received messages are untrusted data from a browser and are checked against the schema.  Any thread
+may send.  ``Connection.close`` ends everything that the page had opened.
 """
 
 from __future__ import annotations
@@ -47,7 +47,7 @@ Buffers = Sequence[bytes]
 
 
 class Comm(Protocol):
-    """What a connection needs of a comm."""
+    """The part of a comm that a connection uses."""
 
     comm_id: str
 
@@ -57,22 +57,22 @@ class Comm(Protocol):
         metadata: Any = None,
         buffers: Any = None,
     ) -> None:
-        """Send to the page."""
+        """Send a message to the page."""
 
     def on_msg(self, callback: Callable[[Any], None] | None) -> None:
-        """Have messages of the page handed to ``callback``."""
+        """Pass messages of the page to ``callback``."""
 
     def on_close(self, callback: Callable[[Any], None] | None) -> None:
-        """Have the page's farewell handed to ``callback``."""
+        """Pass the page's closing message to ``callback``."""
 
     def close(self) -> None:
-        """Say farewell to the page."""
+        """Close the comm at the page."""
 
 
 class Connection:
     """A page's connection to the engine that ``provide_engine`` returns.
 
-    ``hang_up`` is given the IDs of connections that the page has left behind.
+    ``hang_up`` is called with the IDs of connections that the page has abandoned.
     """
 
     def __init__(
@@ -96,15 +96,17 @@ class Connection:
 
     @property
     def id(self) -> str:
-        """The comm's ID, by which the page knows it."""
+        """The comm's ID, which is also the page's name for the connection."""
         return self._comm.comm_id
 
     def begin(self, data: object) -> None:
-        """Answer what the page said when it opened the connection; the rest is done in a thread."""
+        """Answer the page's opening message; the rest is done in a thread."""
         try:
             hello = convert_message(data, Hello)
         except InvalidArgumentError as error:
-            self._refuse(Trouble("ProtocolError", f"the page's first words are no hello: {error}"))
+            self._refuse(
+                Trouble("ProtocolError", f"the page's first message is not a hello: {error}")
+            )
             return
         self._hang_up(hello.left)
         if VERSION not in hello.versions:
@@ -114,7 +116,7 @@ class Connection:
                     "ProtocolError",
                     f"the page speaks version {spoken} of the panel's protocol, "
                     f"this kernel {VERSION}",
-                    "install the same version of jupyter-containers-engine beside JupyterLab "
+                    "install the same version of jupyter-containers-engine for JupyterLab "
                     "and in the kernel's environment, then reload the page",
                 )
             )
@@ -122,12 +124,12 @@ class Connection:
         threading.Thread(target=self._open, name="panel-open", daemon=True).start()
 
     def tell(self, message: FromKernel, buffers: Buffers | None = None) -> None:
-        """Send a message; nothing happens after the close."""
+        """Send a message; do nothing after the close."""
         if not self._closed:
             self._comm.send(msgspec.to_builtins(message), buffers=list(buffers or ()) or None)
 
     def close(self) -> None:
-        """End views and feed and the connection itself; a second time does nothing."""
+        """End views, feed and connection; a second call does nothing."""
         with self._lock:
             if self._closed:
                 return
@@ -190,7 +192,8 @@ class Connection:
         except ContainersError as error:
             self.tell(Failure(request.id, trouble_of(error)))
         except Exception as error:
-            # A page that waits must hear of a fault of ours, too; the kernel's log has the rest.
+            # Internal errors are also reported to the waiting page; the kernel's log has the
+            # details.
             self.tell(Failure(request.id, Trouble(type(error).__name__, str(error) or "a fault")))
             raise
 
@@ -216,21 +219,21 @@ class Connection:
             call, buffers
         )
         if isinstance(call, Command | Login):
-            # A login or a failed build is no event of the engine's feed.
+            # Logins and failed builds are not in the engine's event feed.
             self._feed.touch("registries", "builds")
         return done
 
 
 def trouble_of(error: ContainersError) -> Trouble:
-    """Return an error as a value."""
+    """Return the message for an error."""
     return Trouble(type(error).__name__, error.message, error.hint or "")
 
 
 def stay_live(comm: Any) -> None:
-    """Have a comm's messages handled beside the cell that runs, where the kernel can.
+    """Handle a comm's messages while a cell runs, if the kernel supports it.
 
-    The page sends them to a thread of their own (a subshell); ipykernel 7 would send them to
-    the main thread all the same once a cell has sent something on the comm.
+    The page sends them to a separate thread (a subshell); ipykernel 7 would still send them to the
+    main thread once a cell has sent a message on the comm.
     """
     if hasattr(comm, "_reply_subshell_for"):
         comm._reply_subshell_for = None  # noqa: SLF001  # there is no public way

@@ -1,7 +1,7 @@
-"""Where pages reach this kernel: the comm target of ``%load_ext``, and the open connections.
+"""The comm target that ``%load_ext`` registers for pages, and the open connections.
 
-A page that is open while the extension is loaded hears of it by a *beacon*, a comm that the
-kernel opens; one that comes later finds the beacon among the kernel's open comms.
+A page that is open when the extension is loaded is notified by a *beacon*, a comm that the kernel
+opens; a later page finds the beacon among the kernel's open comms.
 """
 
 from __future__ import annotations
@@ -20,9 +20,9 @@ BEACON = "jupyter_containers.beacon"
 
 
 class Connections:
-    """The connections of one kernel; ``provide_engine`` is asked when a page has come.
+    """The connections of one kernel; ``provide_engine`` is called when a page connects.
 
-    ``forecast`` reads a cell as the magics do: its text and ID to the steps of its build.
+    ``forecast`` maps the text and ID of a cell to the steps of its build, as the magics read it.
     """
 
     def __init__(
@@ -37,21 +37,21 @@ class Connections:
         self._beacon: Any = None
 
     def open(self) -> None:
-        """Let pages come."""
+        """Accept connections of pages."""
         self._comms.register_target(TARGET, self._connect)
         import comm
 
         self._beacon = comm.create_comm(target_name=BEACON)
 
     def hang_up(self) -> None:
-        """Close all connections: pages open others, to the engine of now."""
+        """Close all connections; pages then reconnect to the current engine."""
         with self._lock:
             connections = list(self._open)
         for connection in connections:
             connection.close()
 
     def close(self) -> None:
-        """Let no more pages come, and close all connections."""
+        """Accept no more pages, and close all connections."""
         if self._comms.targets.get(TARGET) == self._connect:
             self._comms.unregister_target(TARGET, self._connect)
         if self._beacon is not None:

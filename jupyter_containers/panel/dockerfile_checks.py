@@ -1,4 +1,4 @@
-"""What is to be said about a Dockerfile while somebody writes it."""
+"""Build checks of a Dockerfile during editing."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 def squiggles(engine: Engine, text: str) -> list[Squiggle]:
     """Return the findings of the build checks, or the error that makes them impossible.
 
-    The context is an empty one: what somebody types must not have a large folder walked through.
+    The context is empty, so that typing never makes the engine read a large folder.
     """
     if not text.strip():
         return []

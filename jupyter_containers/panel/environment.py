@@ -1,4 +1,4 @@
-"""A Dockerfile that makes this kernel's environment anew: Python, packages, the notebook."""
+"""A Dockerfile that reproduces this kernel's environment: Python, packages, the notebook."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ import sys
 from collections.abc import Iterable
 from importlib.metadata import Distribution, distributions
 
-# What carries the notebook out in the container, where the kernel's environment lacks it.
+# Executes the notebook in the container; installed if the kernel's environment lacks it.
 _NEEDED = ("ipykernel", "nbclient")
 
 
@@ -23,12 +23,12 @@ def notebook_dockerfile(
     pinned, local = frozen(distributions() if packages is None else packages)
     known = {_name(line) for line in pinned}
     needed = [one for one in _NEEDED if one not in known]
-    left_out = [f"# not from an index, left out: {line}" for line in local]
+    left_out = [f"# omitted, because it is in no index: {line}" for line in local]
     return "\n".join(
         [
             f"# The environment of {name}: build it in the notebook's folder with",
             "#   %container build -t my-notebook .",
-            "# and run it; with the folder at /work the notebook there gets its results:",
+            "# and run it; with the folder at /work the results are saved in the notebook:",
             "#   %container run --rm -v .:/work my-notebook",
             f"FROM python:{major}.{minor}-slim",
             "WORKDIR /work",
@@ -45,7 +45,7 @@ def notebook_dockerfile(
 
 
 def _keeping(pinned: list[str]) -> tuple[str, ...]:
-    """Return what has the results written into the notebook, where the pinned nbclient can."""
+    """Return the option that saves results in the notebook, if the pinned nbclient supports it."""
     version = dict(line.partition("==")[::2] for line in pinned).get("nbclient", "")
     numbers = [int(part) for part in version.split(".")[:3] if part.isdecimal()]
     return () if numbers and numbers <= [0, 10, 0] else ("--inplace",)
@@ -56,7 +56,7 @@ def _name(line: str) -> str:
 
 
 def frozen(packages: Iterable[Distribution]) -> tuple[list[str], list[str]]:
-    """Return requirements as ``pip freeze`` writes them, and names of what no index has."""
+    """Return requirements as ``pip freeze`` prints them, and the names of those in no index."""
     pinned: dict[str, str] = {}
     local: list[str] = []
     for package in packages:

@@ -1,8 +1,8 @@
-"""What changed, told to a page: the engine's event feed drives it, nothing is asked in a circle.
+"""Sends changes to a page, driven by the engine's event feed instead of polling.
 
-The sections that an event touches are listed again, and what differs from what the page has is
-sent.  Events that come together are sent together.  While the panel is seen, what running
-containers use is measured once a second, or less often where that takes long.
+The sections affected by an event are listed again, and the differences from the page's state are
+sent.  Simultaneous events are sent together.  While the panel is visible, the usage of running
+containers is measured once a second, or less often if that takes long.
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 
 Tell = Callable[[FromKernel], None]
 
-# What an event of a type may have changed, by section.
+# The sections that an event of a type can change.
 TOUCHED: dict[str, tuple[Section, ...]] = {
     "container": ("containers", "images", "volumes", "networks", "registries"),
     "image": ("images", "builds"),
@@ -31,7 +31,7 @@ TOUCHED: dict[str, tuple[Section, ...]] = {
     "network": ("networks",),
     "builder": ("builds",),
 }
-# These happen often and change nothing that is listed.
+# Frequent events that change nothing in the lists.
 _QUIET = (
     "exec_create",
     "exec_start",
@@ -43,14 +43,14 @@ _QUIET = (
 )
 _TOGETHER_SECONDS = 0.03
 _USAGE_SECONDS = 1.0
-# A page that is seen says so every half minute; browsers may delay that up to a minute.
+# A visible page reports every half minute; browsers may delay that up to a minute.
 _SEEN_SECONDS = 150.0
-# Of the time, at most this share is spent measuring and listing.
+# The maximum share of time for measuring and listing.
 _SHARE = 0.2
 
 
 class Feed:
-    """Tells one page; ``lost`` is called when the store can no longer be read.
+    """Sends changes to one page; ``lost`` is called when the store can no longer be read.
 
     ``clock`` returns seconds.
     """
@@ -79,32 +79,32 @@ class Feed:
         )
 
     def start(self) -> None:
-        """Tell everything, and then what changes."""
-        # The place in the feed is taken before the first look: nothing falls between.
+        """Send everything, and then changes."""
+        # The position in the feed is taken before the first listing, so that no event is missed.
         events = self._engine.system.events(cancel=self._loop.cancel)
         self._loop.start(events, self._note)
         self._loop.wake()
 
     def stop(self) -> None:
-        """Tell nothing any more."""
+        """Stop sending."""
         self._loop.stop()
 
     def watch(self, visible: bool) -> None:
-        """Measure what containers use while the panel is seen.
+        """Measure the usage of containers while the panel is visible.
 
-        A page that crashed says nothing more: one that is seen says so again and again.
+        A visible page repeats its report, so that a crashed one is noticed.
         """
         self._seen_until = self._clock() + _SEEN_SECONDS if visible else 0.0
         self._loop.wake()
 
     def touch(self, *sections: Section) -> None:
-        """Look at these sections again."""
+        """List these sections again."""
         with self._lock:
             self._touched.update(sections)
         self._loop.wake()
 
     def _note(self, event: JournalEvent) -> bool:
-        """Note which sections an event touches; return whether there are any."""
+        """Record the sections that an event affects; return whether there are any."""
         sections = TOUCHED.get(event.type, ())
         if event.action.partition(":")[0] in _QUIET or not sections:
             return False
@@ -113,7 +113,7 @@ class Feed:
         return True
 
     def _end(self, _: ContainersError) -> None:
-        """End: the store can no longer be read."""
+        """End, because the store can no longer be read."""
         self._loop.stop()
         self._lost()
 
@@ -156,11 +156,11 @@ class Feed:
             self._tell(Changes(section, put, gone))
 
     def _look_at_logins(self) -> None:
-        """Notice a login or logout, whoever did it: a file changes, and no event tells."""
+        """Detect a login or logout of any program: a file changes, without an event."""
         try:
             logins = self._engine.registries.logins()
         except RegistryError:
-            return  # a file that cannot be read is told where it is needed
+            return  # an unreadable file is reported when it is used
         if logins != self._logins:
             self._logins = logins
             self.touch("registries")
@@ -174,7 +174,7 @@ class Feed:
         try:
             samples = self._engine.containers.stats(running) if running else []
         except NotFoundError:
-            return  # one was removed a moment ago; the feed tells it
+            return  # a container was just removed; the feed reports it
         self._tell(
             Used(
                 [

@@ -1,4 +1,4 @@
-"""The files of a container for its browser: folders, and single files in and out."""
+"""The files of a container for the file browser: folders, uploads and downloads."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ if TYPE_CHECKING:
     from jupyter_containers.panel.uploads import Uploads
 
 MOST_ENTRIES = 5000
-# A message holds a download as a whole, in the kernel, the server and the browser.
+# A download is a single message in the memory of the kernel, the server and the browser.
 MOST_BYTES = 256 * 1024 * 1024
 
 
@@ -34,7 +34,7 @@ class _Bounded(io.BytesIO):
         if self.tell() + len(data) > MOST_BYTES:
             raise InvalidArgumentError(
                 f"more than {MOST_BYTES >> 20} MiB cannot be sent to a browser",
-                hint="use %container cp, which writes to a file of this machine",
+                hint="use %container cp, which writes to a file on this machine",
             )
         return super().write(data)
 
@@ -48,7 +48,7 @@ class ContainerFiles:
     def perform(
         self, call: Files | Download | Upload, buffers: Sequence[bytes]
     ) -> tuple[Any, Sequence[bytes]]:
-        """Carry out a call."""
+        """Perform a call."""
         match call:
             case Files(container, path):
                 return self._list(container, path), ()
@@ -77,7 +77,7 @@ class ContainerFiles:
             if first is None or not first.isreg():
                 return f"{name}.tar", packed.getvalue()
             content = archive.extractfile(first)
-            assert content is not None  # a regular file has content
+            assert content is not None  # only a regular file has content
             return name, content.read()
 
     def _take(self, call: Upload, buffers: Sequence[bytes]) -> None:
@@ -86,7 +86,7 @@ class ContainerFiles:
             if len(buffers) != 1:
                 raise InvalidArgumentError("an upload has one buffer")
             if not name or "/" in name or name in (".", ".."):
-                raise InvalidArgumentError(f"not a file's name: {name!r}")
+                raise InvalidArgumentError(f"not a valid file name: {name!r}")
             file = self._uploads.add(call.token, call.offset, buffers[0])
             more = not call.last
             if call.last:

@@ -1,4 +1,4 @@
-"""What is in the store, as the panel lists it; names of users come along with what they use."""
+"""The objects in the store for the panel's lists, with the names of objects that use them."""
 
 from __future__ import annotations
 
@@ -30,14 +30,14 @@ _FIXED = ("bridge", "host", "none")
 
 
 class Listing:
-    """One look at an engine's store; :meth:`forget` makes the next one fresh."""
+    """A cached listing of an engine's store; :meth:`forget` discards the cache."""
 
     def __init__(self, engine: Engine) -> None:
         self._engine = engine
         self._containers: list[Container] | None = None
 
     def forget(self) -> None:
-        """Look again at what several sections share."""
+        """Discard the cached data that several sections share."""
         self._containers = None
 
     def items(self, section: Section) -> Iterable[Item]:
@@ -58,7 +58,7 @@ class Listing:
 
     @property
     def containers(self) -> list[Container]:
-        """All containers, newest first, looked at once."""
+        """All containers, newest first, listed once."""
         if self._containers is None:
             self._containers = self._engine.containers(all=True)
         return self._containers
@@ -156,7 +156,7 @@ class Listing:
         try:
             known = set(self._engine.registries.logins())
         except RegistryError:
-            # A file of credentials that cannot be read is told where it is needed.
+            # An unreadable file of credentials is reported when it is used.
             known = set()
         local = self._engine.registries.list()
         return [
@@ -172,5 +172,5 @@ class Listing:
 
 
 def port_of(text: str, base: str) -> Port:
-    """Return a port as text and address: through the server's proxy where it has one."""
+    """Return a port as text and URL, which uses the server's proxy if it has one."""
     return Port(*browsable(text, base))

@@ -1,7 +1,8 @@
-"""All messages of a connection; ``labextension/src/lab/protocol.ts`` is made from this module.
+"""All messages of a connection; ``labextension/src/lab/protocol.ts`` is generated from this module.
 
-Calls carry ``do``, what the kernel tells carries ``kind``.  Times are seconds since the epoch,
-sizes bytes, an absent time is 0.  A change that an older page would misread raises ``VERSION``.
+Calls are tagged with ``do``, messages of the kernel with ``kind``.  Times are seconds since the
+epoch, 0 if absent; sizes are bytes.  A change that an older page would misread increments
+``VERSION``.
 """
 
 from __future__ import annotations
@@ -21,7 +22,7 @@ Language = Literal["dockerfile", "compose"]
 
 
 class Port(Struct, frozen=True):
-    """A port; ``url`` is where a browser may open it, empty where it cannot."""
+    """A port; ``url`` is its address for a browser, empty if there is none."""
 
     text: str
     url: str = ""
@@ -30,7 +31,7 @@ class Port(Struct, frozen=True):
 class ContainerItem(Struct, frozen=True):
     """A container; ``exit_code`` is -1 before its first end.
 
-    ``status`` are the words of ``ps``, with ``{age}`` for the time since ``since`` where they age.
+    ``status`` is the text of ``ps``, with ``{age}`` in place of the time since ``since``.
     ``project`` and ``service`` are those of a Compose file, empty for other containers.
     """
 
@@ -50,7 +51,7 @@ class ContainerItem(Struct, frozen=True):
 
 
 class ImageItem(Struct, frozen=True):
-    """An image; without names it is dangling.  ``containers`` are made of it."""
+    """An image; without names it is dangling.  ``containers`` were created from it."""
 
     id: str
     names: list[str]
@@ -60,7 +61,7 @@ class ImageItem(Struct, frozen=True):
 
 
 class VolumeItem(Struct, frozen=True):
-    """A volume and the names of the containers that have it."""
+    """A volume and the names of the containers that use it."""
 
     id: str
     driver: str
@@ -70,7 +71,7 @@ class VolumeItem(Struct, frozen=True):
 
 
 class NetworkItem(Struct, frozen=True):
-    """A network and the names of the containers in it; a ``fixed`` one is always there."""
+    """A network and the names of the containers in it; a ``fixed`` one always exists."""
 
     id: str
     name: str
@@ -82,7 +83,7 @@ class NetworkItem(Struct, frozen=True):
 
 
 class BuildItem(Struct, frozen=True):
-    """A build that ended; ``source`` is the cell or file, ``place`` a cell's ID."""
+    """A build that has ended; ``source`` is the cell or file, ``place`` a cell's ID."""
 
     id: str
     name: str
@@ -107,7 +108,7 @@ class RegistryItem(Struct, frozen=True):
 
 
 class Usage(Struct, frozen=True):
-    """What a container uses now; ``memory_limit`` is 0 for none."""
+    """The current usage of a container; ``memory_limit`` is 0 for none."""
 
     id: str
     cpu: float
@@ -115,20 +116,20 @@ class Usage(Struct, frozen=True):
     memory_limit: int
 
 
-# What a page calls.
+# Calls of a page.
 
 
 class Watch(Struct, frozen=True, tag_field="do", tag="watch"):
-    """The panel is seen, or no longer: what containers use is measured only for one who looks.
+    """The panel is visible or hidden: the usage of containers is measured only while it is visible.
 
-    A page that is seen says it again every half minute.
+    A visible page repeats this message every half minute.
     """
 
     visible: bool
 
 
 class Act(Struct, frozen=True, tag_field="do", tag="act"):
-    """Do something with a container; a removal is forced."""
+    """Perform an action on a container; a removal is forced."""
 
     action: Action
     id: str
@@ -150,22 +151,22 @@ class Remove(Struct, frozen=True, tag_field="do", tag="remove"):
 
 
 class Tag(Struct, frozen=True, tag_field="do", tag="tag"):
-    """Give an image one more name."""
+    """Give an image another name."""
 
     image: str
     name: str
 
 
 class Command(Struct, frozen=True, tag_field="do", tag="command"):
-    """Carry out a line as ``%container`` does; progress is reported."""
+    """Execute a command line like ``%container``, and report its progress."""
 
     line: str
 
 
 class Login(Struct, frozen=True, tag_field="do", tag="login"):
-    """Check credentials against a registry (a name or address, empty for Docker Hub) and keep them.
+    """Check credentials with a registry (a name or address, empty for Docker Hub) and store them.
 
-    They are no part of a line, so that no message can show them.
+    They are not part of a command line, so that no message can contain them.
     """
 
     registry: str
@@ -184,7 +185,7 @@ class Inspect(Struct, frozen=True, tag_field="do", tag="inspect"):
 
 
 class PrunePreview(Struct, frozen=True, tag_field="do", tag="prune_preview"):
-    """Return what a prune would remove; with ``all`` also what has a name and is unused."""
+    """Return the objects that a prune would remove; with ``all`` also unused named ones."""
 
     all: bool
 
@@ -211,9 +212,9 @@ class Download(Struct, frozen=True, tag_field="do", tag="download"):
 
 
 class Upload(Struct, frozen=True, tag_field="do", tag="upload"):
-    """Put a file into a folder of a container: the call's buffer is the part from ``offset`` on.
+    """Upload a file to a folder of a container: the call's buffer is the part from ``offset`` on.
 
-    The ``last`` part completes it; ``token`` is the page's name for the upload.
+    The ``last`` part completes it; ``token`` is the page's ID of the upload.
     """
 
     container: str
@@ -252,20 +253,20 @@ class Describe(Struct, frozen=True, tag_field="do", tag="describe"):
 
 
 class BuildSteps(Struct, frozen=True, tag_field="do", tag="build_steps"):
-    """Return the steps of a build, with what came from the cache and why the rest did not."""
+    """Return the steps of a build, and why those that were not cached were not."""
 
     build: str
 
 
 class Forecast(Struct, frozen=True, tag_field="do", tag="forecast"):
-    """Return the steps that a cell's build would have now: ``cached``, or ``wanted`` and why."""
+    """Return the steps of a cell's build: ``cached``, or ``wanted`` with a reason."""
 
     source: str
     place: str
 
 
 class NotebookDockerfile(Struct, frozen=True, tag_field="do", tag="notebook_dockerfile"):
-    """Return a Dockerfile that makes this kernel's environment anew around a notebook."""
+    """Return a Dockerfile that reproduces this kernel's environment around a notebook."""
 
     notebook: str
 
@@ -309,24 +310,24 @@ Call: TypeAlias = (
 
 
 class Request(Struct, frozen=True, tag_field="kind", tag="request"):
-    """A call and the number under which its answer comes."""
+    """A call and the number of its answer."""
 
     id: int
     call: Call
 
 
 class ToView(Struct, frozen=True, tag_field="kind", tag="to_view"):
-    """A message for a view's widget, in the widget's own words."""
+    """A message for a view's widget, in the widget's own format."""
 
     channel: int
     content: dict[str, Any]
 
 
 class Farewell(Struct, frozen=True, tag_field="kind", tag="farewell"):
-    """The page goes; the kernel closes the connection.
+    """The page disconnects; the kernel closes the connection.
 
-    JupyterLab deletes a comm's subshell with the comm: its own word that a comm is closed may find
-    nobody who reads it.
+    JupyterLab deletes a comm's subshell together with the comm, so its own message that a comm was
+    closed may never be read.
     """
 
 
@@ -334,33 +335,33 @@ FromPage: TypeAlias = Request | ToView | Farewell
 
 
 class Hello(Struct, frozen=True):
-    """What a page says when it opens a connection.
+    """The message with which a page opens a connection.
 
-    ``left`` are the IDs of connections that the page before it in the same tab has left.
+    ``left`` are the IDs of connections abandoned by the previous page in the same tab.
     """
 
     versions: list[int]
     left: list[str] = []
 
 
-# What calls return.
+# Results of calls.
 
 
 class Output(Struct, frozen=True):
-    """What a command has to show."""
+    """The output of a command."""
 
     text: str
 
 
 class PruneItem(Struct, frozen=True):
-    """A thing that would go."""
+    """An object that would be removed."""
 
     name: str
     size: int
 
 
 class PruneGroup(Struct, frozen=True):
-    """Things of one kind that would go, the largest first; ``size`` is what that frees."""
+    """Objects of one kind that would be removed, the largest first; ``size`` is the freed space."""
 
     name: str
     title: str
@@ -369,14 +370,14 @@ class PruneGroup(Struct, frozen=True):
 
 
 class Pruned(Struct, frozen=True):
-    """How much was removed."""
+    """The number and size of the removed objects."""
 
     removed: int
     freed: int
 
 
 class FileEntry(Struct, frozen=True):
-    """An entry of a folder; ``target`` is where a link leads."""
+    """An entry of a folder; ``target`` is that of a link."""
 
     name: str
     kind: Literal["file", "folder", "link", "other"]
@@ -387,7 +388,7 @@ class FileEntry(Struct, frozen=True):
 
 
 class Listing(Struct, frozen=True):
-    """A folder; ``left_out`` entries were too many."""
+    """The entries of a folder; ``left_out`` is the number of omitted ones."""
 
     path: str
     entries: list[FileEntry]
@@ -416,7 +417,7 @@ class Squiggle(Struct, frozen=True):
 
 
 class Completion(Struct, frozen=True):
-    """What may take the place of the last ``replaces`` characters."""
+    """Completions that replace the last ``replaces`` characters."""
 
     replaces: int
     matches: list[str]
@@ -436,7 +437,7 @@ class Description(Struct, frozen=True):
 
 
 class Step(Struct, frozen=True):
-    """A step of a build; ``reason`` says why it did not come from the cache."""
+    """A step of a build; ``reason`` explains why it was not cached."""
 
     title: str
     outcome: str
@@ -451,7 +452,7 @@ class Opened(Struct, frozen=True):
     title: str
 
 
-# What a call returns, where that is more than nothing.
+# The result of a call, if it has one.
 RETURNS: dict[type[Struct], Any] = {
     Command: Output,
     Login: Output,
@@ -470,11 +471,11 @@ RETURNS: dict[type[Struct], Any] = {
 }
 
 
-# What the kernel tells.
+# Messages of the kernel.
 
 
 class Trouble(Struct, frozen=True):
-    """An error as a value: its class, one line, and what helps."""
+    """An error: its class, its message in one line, and a hint."""
 
     name: str
     message: str
@@ -482,7 +483,7 @@ class Trouble(Struct, frozen=True):
 
 
 class Welcome(Struct, frozen=True, tag_field="kind", tag="welcome"):
-    """The connection is open; ``version`` is what both speak."""
+    """The connection is open; ``version`` is the common protocol version."""
 
     version: int
     engine: str
@@ -496,21 +497,21 @@ class Refused(Struct, frozen=True, tag_field="kind", tag="refused"):
 
 
 class Answer(Struct, frozen=True, tag_field="kind", tag="answer"):
-    """What a call returned."""
+    """The result of a call."""
 
     id: int
     value: Any = None
 
 
 class Failure(Struct, frozen=True, tag_field="kind", tag="failure"):
-    """Why a call failed."""
+    """The error of a call."""
 
     id: int
     trouble: Trouble
 
 
 class Progress(Struct, frozen=True, tag_field="kind", tag="progress"):
-    """How far a call is, in one line."""
+    """The progress of a call, in one line."""
 
     id: int
     text: str
@@ -520,7 +521,7 @@ Item: TypeAlias = ContainerItem | ImageItem | VolumeItem | NetworkItem | BuildIt
 
 
 class Changes(Struct, frozen=True, tag_field="kind", tag="changes"):
-    """Items of a section that are new or different, and ids of those that have gone."""
+    """New and changed items of a section, and the IDs of removed ones."""
 
     section: Section
     put: list[Any]
@@ -529,13 +530,13 @@ class Changes(Struct, frozen=True, tag_field="kind", tag="changes"):
 
 
 class Used(Struct, frozen=True, tag_field="kind", tag="used"):
-    """What the running containers use now."""
+    """The current usage of the running containers."""
 
     usage: list[Usage]
 
 
 class FromView(Struct, frozen=True, tag_field="kind", tag="from_view"):
-    """A message of a view's widget for its page."""
+    """A message from a view's widget for its page."""
 
     channel: int
     content: dict[str, Any]

@@ -1,7 +1,7 @@
-"""Bulk removal: what would go and how much that frees, then exactly that.
+"""Bulk removal: a preview with the freed space, then removal of exactly those objects.
 
-Groups are removed in an order in which none makes the next one larger than it was shown: a
-container that goes would leave an image unused.
+Groups are removed in an order in which no removal adds to a later group: removing a container could
+make an image unused.
 """
 
 from __future__ import annotations
@@ -17,9 +17,9 @@ if TYPE_CHECKING:
     from jupyter_containers.engine.results import PruneResult
 
 _TITLES = {
-    "containers": "Containers that do not run",
+    "containers": "Stopped containers",
     "images": "Images that no container uses",
-    "volumes": "Volumes that no container has",
+    "volumes": "Volumes that no container uses",
     "networks": "Networks that no container uses",
     "cache": "Build cache",
 }
@@ -27,7 +27,7 @@ _NARROW = {"images": "Images without a name", "volumes": "Anonymous volumes"}
 
 
 def preview(engine: Engine, *, all: bool) -> list[PruneGroup]:
-    """Return what a prune would remove, group by group; with ``all`` also what has a name."""
+    """Return the objects that a prune would remove, by group; with ``all`` also named ones."""
     found = engine.system.prune_preview(all=all)
     groups = []
     for name, title in _TITLES.items():
@@ -39,7 +39,7 @@ def preview(engine: Engine, *, all: bool) -> list[PruneGroup]:
 
 
 def prune(engine: Engine, groups: list[str], *, all: bool) -> Pruned:
-    """Remove what the groups have."""
+    """Remove the objects in the groups."""
     removed, freed = 0, 0
     work: dict[str, Callable[[], PruneResult]] = {
         "cache": engine.builds.prune,

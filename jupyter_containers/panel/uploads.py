@@ -1,7 +1,7 @@
-"""Files on their way from a page, part by part: a server's websocket takes 10 MiB a message.
+"""Uploads from a page in parts, since a server's websocket accepts messages of up to 10 MiB.
 
-An upload has a token that its page chose.  Parts come in order, each after the answer to the one
-before; what is not finished when the connection ends is forgotten.
+An upload has a token chosen by its page.  Parts are sent in order, each after the answer to the
+previous one; unfinished uploads are discarded at the end of the connection.
 """
 
 from __future__ import annotations
@@ -23,10 +23,10 @@ class Uploads:
         self._open: dict[str, IO[bytes]] = {}
 
     def add(self, token: str, offset: int, data: bytes) -> IO[bytes]:
-        """Add a part; return all that has come, raise where a part is missing."""
+        """Add a part; return the file so far; raise if a part is missing."""
         with self._lock:
             if offset == 0 and token not in self._open:
-                self._open[token] = tempfile.SpooledTemporaryFile(_IN_MEMORY)  # noqa: SIM115  # kept
+                self._open[token] = tempfile.SpooledTemporaryFile(_IN_MEMORY)  # noqa: SIM115  # kept open between parts
             file = self._open.get(token)
             if file is None or file.tell() != offset:
                 raise InvalidArgumentError("a part of the upload is missing", hint="upload again")
@@ -34,13 +34,13 @@ class Uploads:
             return file
 
     def forget(self, token: str) -> None:
-        """Forget an upload, finished or not."""
+        """Discard an upload, finished or not."""
         with self._lock:
             file = self._open.pop(token, None)
         if file is not None:
             file.close()
 
     def close(self) -> None:
-        """Forget all."""
+        """Discard all uploads."""
         for token in list(self._open):
             self.forget(token)

@@ -1,6 +1,6 @@
-"""Views of the main area: the widgets of cell outputs, on the panel's connection.
+"""Views in the main area: the widgets of cell outputs, over the panel's connection.
 
-A view's messages are the widget's own; the connection adds the number of the channel.
+A view's messages are the widget's; the connection adds the number of the channel.
 """
 
 from __future__ import annotations
@@ -31,32 +31,32 @@ class Views:
         self._open: dict[int, LiveWidget] = {}
 
     def open(self, wish: OpenView) -> Opened:
-        """Open a view and start its work; raises what keeps it from starting."""
+        """Open a view and start its work; raise if it cannot start."""
         channel = next(self._numbers)
         gallery = Gallery(lambda content, buffers: self._tell(FromView(channel, content), buffers))
         widget, title = self._make(wish, gallery)
         with self._lock:
             self._open[channel] = widget
-        # The page knows the channel before the widget needs it: a terminal waits for its size.
+        # The page must know the channel before the widget uses it: a terminal waits for its size.
         threading.Thread(target=self._start, args=(widget,), daemon=True).start()
         return Opened(channel, title)
 
     def receive(self, message: ToView, buffers: Sequence[bytes]) -> None:
-        """Hand a message to its widget; one for a view that has ended is dropped."""
+        """Pass a message to its widget; drop one for a view that has ended."""
         with self._lock:
             widget = self._open.get(message.channel)
         if widget is not None:
             widget.receive_message(message.content, buffers)
 
     def end(self, channel: int) -> None:
-        """Close a view; nothing happens when it has ended already."""
+        """Close a view; do nothing if it has already ended."""
         with self._lock:
             widget = self._open.pop(channel, None)
         if widget is not None:
             widget.close()
 
     def close(self) -> None:
-        """Close all."""
+        """Close all views."""
         with self._lock:
             channels = list(self._open)
         for channel in channels:
@@ -98,5 +98,5 @@ class Views:
         try:
             widget.start()
         except ContainersError:
-            # The widget shows its failure as its state: there is nothing to end.
+            # The widget shows its failure as its state, so there is nothing to end.
             return

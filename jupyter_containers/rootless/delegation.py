@@ -35,7 +35,7 @@ _SERVICE = "Delegate=yes beside User= in the service that starts the notebook se
 
 @dataclass(frozen=True, slots=True)
 class Refusal:
-    """Why there is no base, and how an administrator can provide one."""
+    """The reason why there is no base, and how an administrator can provide one."""
 
     reason: str
     remedy: str
@@ -76,7 +76,7 @@ def settle(
 
 
 class _Place:
-    """The ways of this process into a base of its user."""
+    """The ways for this process to enter a base of its user."""
 
     def __init__(self, layout: CgroupLayout, note: Path, own: str) -> None:
         self._mount = layout.mounts[UNIFIED]
@@ -115,7 +115,7 @@ class _Place:
         if not runtime or not shutil.which("busctl"):
             return Refusal(f"no systemd of this user answers ({usual}/bus)", _MANAGER_OF_USER)
         pid = str(os.getpid())
-        # The process may be there already, and be in a session that cannot move by itself.
+        # The process may be there already, or in a session out of which it cannot move by itself.
         failed = _call(runtime, "AttachProcessesToUnit", "ssau", SCOPE, f"/{ENGINE}", "1", pid)
         if not failed:
             moved = self._in_scope(settled=True)
@@ -158,7 +158,7 @@ class _Place:
         try:
             Path(f"{self._mount}{base}/{ENGINE}/cgroup.procs").write_text(str(os.getpid()))
         except OSError:
-            return False  # the group is gone, or its path leads through groups of others
+            return False  # the group is gone, or its path crosses groups of other users
         return True
 
 

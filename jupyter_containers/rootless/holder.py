@@ -94,7 +94,7 @@ class Holder:
             if kept >= 0:
                 os.close(kept)
         identity = ProcessIdentity.of(process.pid)
-        # A process that ended it at once finds none there, and starts another.
+        # If the holder has already ended, the file is empty and the next process starts one.
         files.holder.write_text(f"{identity.pid} {identity.start_time}" if identity else "")
         return holder
 
@@ -123,7 +123,7 @@ class Holder:
 
     @property
     def uplink(self) -> Uplink:
-        """The program that relays packets in and out."""
+        """The program that relays packets between the namespace and the host's network."""
         return Uplink(self.files.uplink)
 
     def stop(self) -> None:
@@ -144,11 +144,11 @@ def enter(files: UserLayout) -> None:
     private_folder(files.folder.parent)
     private_folder(files.folder)
     with _lock(files.lock):
-        # Before it becomes another user for the user's systemd; a new holder is started in its
-        # group.
+        # Done first: afterwards this process is another user for the user's systemd. A new holder
+        # starts in its group.
         refused = settle(files.cgroup)
-        told = f"{refused.reason}\n{refused.remedy}" if refused else ""
-        files.no_cgroup.write_text(told)
+        note = f"{refused.reason}\n{refused.remedy}" if refused else ""
+        files.no_cgroup.write_text(note)
         found = Holder.of(files)
         holder = found or Holder.start(files)
         _join(holder.pid)

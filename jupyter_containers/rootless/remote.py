@@ -38,9 +38,9 @@ _SHORT_CUTS = {
     "push": "images",
     "compose": "applications",
 }
-# Callbacks that return nothing: the worker does not wait for them.
-_TOLD = ("emit", "on_output")
-# Composed of public methods and kept by the caller, or using modules of the caller: they live here.
+# Callbacks without a result: the worker does not wait for them.
+_ONE_WAY = ("emit", "on_output")
+# These run here: they are composed of public methods, keep state, or use the caller's modules.
 _COMPOSED = ("service", "compose", "to_dataframe")
 
 
@@ -85,7 +85,7 @@ class RemoteEngine:
 
     @property
     def link(self) -> _Link:
-        """The worker, started where there is none."""
+        """The worker, which is started if there is none."""
         with self._opening:
             if self._link is None or not self._link.alive:
                 self._link = _Link(self, self.settings)
@@ -148,7 +148,7 @@ class _Link:
         self._environ: dict[str, str] | None = None
         self._control, theirs = socket.socketpair()
         with theirs:
-            self._process = _started(theirs.fileno(), settings)
+            self._process = _start_worker(theirs.fileno(), settings)
         answer = Channel(self._control).receive(values_only)
         if answer[0] == "error":
             self.close()
@@ -180,7 +180,7 @@ class _Link:
     ) -> Any:
         """Call a method in the worker; return its result or raise its exception.
 
-        ``tokens`` are those that the target was given before.
+        ``tokens`` are the cancel tokens of earlier calls that created the target.
         """
         in_main = threading.current_thread() is threading.main_thread()
         environ = None
@@ -188,8 +188,8 @@ class _Link:
             now = dict(os.environ)
             environ = None if now == self._environ else now
             self._environ = now
-        args = tuple(_lent("", value) for value in args)
-        flags = {name: _lent(name, value) for name, value in flags.items()}
+        args = tuple(_lendable("", value) for value in args)
+        flags = {name: _lendable(name, value) for name, value in flags.items()}
         exchange = _Exchange(self, self._channel(), tokens or {})
         exchange.begin((in_main, os.getcwd(), environ, _Target(target), method, args, flags))
         return exchange.result()
@@ -233,12 +233,12 @@ class _Target:
 class _Lent:
     """An argument that is not a value, and how the worker accesses it."""
 
-    kind: Literal["told", "asked", "stream", "descriptor", "rb", "wb"]
+    kind: Literal["one-way", "callback", "stream", "descriptor", "rb", "wb"]
     value: Any
 
 
-def _lent(name: str, value: Any) -> Any:
-    """Return an argument in the form in which it is sent."""
+def _lendable(name: str, value: Any) -> Any:
+    """Return an argument in the form in which it is sent to the worker."""
     if name == "stdin" and isinstance(value, int):
         return _Lent("descriptor", value)
     if hasattr(value, "read") or hasattr(value, "write"):
@@ -248,7 +248,7 @@ def _lent(name: str, value: Any) -> Any:
             return _Lent("stream", value)
         return _Lent("rb" if value.readable() else "wb", number)
     if callable(value) and not isinstance(value, type):
-        return _Lent("told" if name in _TOLD else "asked", value)
+        return _Lent("one-way" if name in _ONE_WAY else "callback", value)
     return value
 
 
@@ -289,25 +289,25 @@ class _Exchange:
     def _wait(self) -> None:
         if not self._tokens:
             self._ended.wait()
-        told: set[int] = set()
+        sent: set[int] = set()
         while not self._ended.wait(_LOOK_SECONDS):
             for number, token in self._tokens.items():
-                if token.cancelled and number not in told:
-                    told.add(number)
-                    self._say(("cancel", number))
+                if token.cancelled and number not in sent:
+                    sent.add(number)
+                    self._send(("cancel", number))
 
     def _stop(self) -> None:
         """Wait until the work in the worker has ended, however often the caller is interrupted."""
         while not self._ended.is_set():
             try:
-                self._say(("interrupt",))
+                self._send(("interrupt",))
                 for number in self._tokens:
-                    self._say(("cancel", number))
+                    self._send(("cancel", number))
                 self._ended.wait()
             except KeyboardInterrupt:
                 continue
 
-    def _say(self, message: tuple[Any, ...]) -> None:
+    def _send(self, message: tuple[Any, ...]) -> None:
         try:
             self._channel.send(message, values_only)
         except OSError:
@@ -318,9 +318,9 @@ class _Exchange:
             while True:
                 kind, *rest = self._channel.receive(self._resolve)
                 if kind == "tell":
-                    self._told(*rest)
+                    self._notify(*rest)
                 elif kind == "ask":
-                    self._channel.send(("answer", *self._asked(*rest)), self._refer)
+                    self._channel.send(("answer", *self._invoke(*rest)), self._refer)
                 else:
                     self._outcome = (kind, rest[0])
                     break
@@ -335,23 +335,23 @@ class _Exchange:
         finally:
             self._ended.set()
 
-    def _told(self, number: int, args: tuple[Any, ...]) -> None:
+    def _notify(self, number: int, args: tuple[Any, ...]) -> None:
         if self._fault is not None:
             return
         try:
             self._lent[number](*args)
         except BaseException as error:  # noqa: BLE001  # raised in the caller's thread
             self._fault = error
-            self._say(("interrupt",))
+            self._send(("interrupt",))
 
-    def _asked(self, number: int, args: tuple[Any, ...]) -> tuple[str, Any]:
+    def _invoke(self, number: int, args: tuple[Any, ...]) -> tuple[str, Any]:
         lent = self._lent[number]
         try:
             if callable(lent):
                 return "value", lent(*args)
             method, value = args
             return "value", getattr(lent, method)(value)
-        except BaseException as error:  # noqa: BLE001  # raised where it was asked
+        except BaseException as error:  # noqa: BLE001  # raised in the worker
             return "error", error
 
     def _refer(self, value: Any, descriptors: list[int]) -> Any:
@@ -378,7 +378,7 @@ class _Exchange:
         self._lent[number] = lent.value
         if lent.kind == "stream":
             return ("stream", number)
-        return ("callback", number, lent.kind == "asked")
+        return ("callback", number, lent.kind == "callback")
 
     def _resolve(self, reference: tuple[Any, ...], descriptors: list[int]) -> Any:
         match reference:
@@ -449,7 +449,7 @@ class RemoteSession:
         return self._link.call(("object", self._number), method, args, {})
 
 
-def _started(descriptor: int, settings: Settings) -> subprocess.Popen[bytes]:
+def _start_worker(descriptor: int, settings: Settings) -> subprocess.Popen[bytes]:
     return subprocess.Popen(
         self_exec_command("jupyter_containers.rootless.worker", str(descriptor)),
         pass_fds=(descriptor,),

@@ -1,4 +1,4 @@
-"""Enters the user's namespaces with the settings of the user outside."""
+"""Enters the user's namespaces with the settings that the user has outside."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ def enter_for(
     environ = os.environ if environ is None else environ
     settings = load_settings(environ, overrides)
     files = settings.layout.user
-    # Here, where users can be told apart: inside, every other user is nobody.
+    # Outside, where users can be distinguished: inside, every other user is nobody.
     check_places(settings)
     denied = files.denied
     try:

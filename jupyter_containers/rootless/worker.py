@@ -122,7 +122,7 @@ class Worker:
         try:
             os.chdir(place)
         except OSError:
-            os.chdir("/")  # the kernel's folder is gone: so are the names in it
+            os.chdir("/")  # the kernel's folder no longer exists, nor do relative paths in it
 
     def _perform(
         self,
@@ -266,7 +266,7 @@ def _portable(error: BaseException) -> BaseException:
     error.__traceback__ = error.__cause__ = error.__context__ = None
     try:
         pickle.loads(pickle.dumps(error))  # noqa: S301  # our own
-    except Exception:  # noqa: BLE001  # whatever its class cannot do
+    except Exception:  # noqa: BLE001  # whatever goes wrong in its class
         return ContainersError(str(error)) if isinstance(error, Exception) else error
     return error
 

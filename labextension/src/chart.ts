@@ -1,8 +1,8 @@
 /**
  * Small line charts (SVG) in the colours of the page.
  *
- * Not uPlot, the smallest of the libraries that draw such charts: minified it has 51 kB and its own colours for
- * axes on a canvas; this module has 1.8 kB of a bundle of 10 kB.
+ * uPlot, the smallest library for such charts, is not used: minified it has 51 kB, and it draws axes in its own
+ * colours on a canvas; this module has 1.8 kB in a bundle of 10 kB.
  */
 import css from "./chart.css";
 import { addStyle, child } from "./frame";
@@ -31,15 +31,15 @@ export interface Chart {
   draw(drawing: Drawing): void;
 }
 
-/** Add what charts and sparklines look like. */
+/** Add the styles of charts and sparklines. */
 export function addChartStyle(el: HTMLElement): void {
   addStyle(el, css);
 }
 
-// Told apart on white and on black, also by those who do not see red and green.
+// Distinguishable on white and on black, also without seeing red and green.
 export const COLOURS = ["#3b78d8", "#d9822b", "#1b8a6b", "#a651b5", "#c23b58", "#6b8e23", "#0b8fa8", "#8a6d3b"];
 
-// ``unit`` is what round numbers are multiples of, ``floor`` the least that the top may be.
+// Labels are multiples of ``unit``; ``floor`` is the minimum of the upper limit.
 export function makeChart(
   parent: Element,
   title: string,
@@ -87,7 +87,7 @@ export function makeChart(
         stroke(svg, `M${x(time)} 0V${HEIGHT}`, "var(--jp-error-color1, #d14343)", "", 1);
       }
       if (marks.length) {
-        // One label for all of them, where no line is.
+        // One label for all of them, where there is no line.
         const label = `${drawing.markLabel ?? ""}${marks.length > 1 ? ` ×${marks.length}` : ""}`;
         const mark = child(place, "span", "jc-chart-mark", label);
         const first = (marks[0]! - drawing.from) / span;

@@ -2,7 +2,7 @@
 //
 //   python -m tests.typescript
 
-/** How sizes are written: `digits` significant ones, in the largest unit that is reached. */
+/** How to write sizes: `digits` significant ones, in the largest fitting unit. */
 export interface Scale {
   base: number;
   units: readonly string[];
@@ -14,9 +14,9 @@ export const DECIMAL: Scale = {"base": 1000, "units": ["B", "kB", "MB", "GB", "T
 export const BINARY: Scale = {"base": 1024, "units": ["B", "KiB", "MiB", "GiB", "TiB", "PiB", "EiB"], "digits": 4};
 
 /**
- * How spans of less than `below` seconds are written.
+ * How to write durations of less than `below` seconds.
  *
- * `{}` in the text is their number of `unit` seconds, rounded down after `more` were added.
+ * `{}` in the text is the number of `unit` seconds, rounded down after adding `more`.
  */
 export interface Span {
   below: number;

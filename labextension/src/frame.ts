@@ -1,4 +1,4 @@
-/** What all widgets look like: a box with a bar of buttons above its content. */
+/** The frame of all widgets: a box with a bar of buttons above its content. */
 import css from "./frame.css";
 
 export interface Frame {
@@ -18,7 +18,7 @@ export function addStyle(el: HTMLElement, text: string): void {
 export function makeFrame(el: HTMLElement): Frame {
   addStyle(el, css);
   const box = child(el, "div", "jc-frame");
-  // Lab must not take the keys for shortcuts of the notebook, nor move the focus.
+  // Lab must not handle the keys as shortcuts of the notebook, nor move the focus.
   box.dataset.lmSuppressShortcuts = "true";
   box.addEventListener("keydown", (event) => event.stopPropagation());
   const bar = child(box, "div", "jc-frame-bar");
@@ -62,7 +62,7 @@ export function button(parent: Element, label: string, title: string, action: ()
   return made;
 }
 
-/** A button that asks: the first click arms it for four seconds, the second acts. */
+/** A button with confirmation: the first click arms it for four seconds, the second acts. */
 export function askingButton(
   parent: Element,
   label: string,

@@ -1,27 +1,27 @@
 /**
- * The link between a view and its widget in the kernel: typed messages, and the view's life.
+ * The link between a view and its widget in the kernel: typed messages, and the view's lifecycle.
  *
- * A *view* is one place where a widget is shown; it has an ID.  Life: `ready` is sent → the kernel
- * answers `hello` to that view with everything that it missed → messages flow → at its end the view
- * sends `gone` (its notebook was closed) or `cleared` (the output was cleared or the cell removed).
- * A message with `to` is for the view of that ID only.
+ * A *view* is one place where a widget is shown; it has an ID.  Lifecycle: `ready` is sent → the kernel
+ * answers `hello` to that view with everything so far → messages flow → at its end the view sends
+ * `gone` (its notebook was closed) or `cleared` (the output was cleared or the cell removed).
+ * A message with `to` is only for the view of that ID.
  */
 import type { AnyModel } from "@anywidget/types";
 
 import type { Life, Who } from "./messages";
 
-/** A message in one of the directions: what tells its kind from the others'. */
+/** A message in one direction, with a field that tells its kind. */
 interface Kind {
   kind: string;
 }
 
-/** What a widget's own code receives: all but what the link answers. */
+/** The messages for a widget's own code: all except those that the link answers. */
 export type Heard<ToView extends Kind> = Exclude<ToView, Who>;
 
 export interface Link<FromView extends Kind, ToView extends Kind> {
   readonly id: string;
   send(message: FromView, buffers?: ArrayBuffer[]): void;
-  /** Begin: send `ready` and hand on what comes, from the kernel's answer on. */
+  /** Send `ready` and pass on all messages from the kernel's answer on. */
   open(receive: (message: Heard<ToView>, buffers: DataView[]) => void): void;
   close(): void;
 }
@@ -60,11 +60,11 @@ export function connect<FromView extends Kind, ToView extends Kind>(
         if (greeted) clearInterval(asking);
         else send({ kind: "ready" });
       };
-      // The first message may land behind the cells that wait, until the front end has a line
-      // beside them.
+      // The first message may be queued behind waiting cells, until the front end has a
+      // separate channel.
       asking = window.setInterval(ask, 400);
       ask();
-      // The element enters the page a moment later.
+      // The element is added to the page a moment later.
       requestAnimationFrame(() => {
         notebook = el.closest(NOTEBOOK);
       });
@@ -72,13 +72,13 @@ export function connect<FromView extends Kind, ToView extends Kind>(
     close() {
       clearInterval(asking);
       model.off("msg:custom", onMessage);
-      // A notebook that is closed takes its views along and is out of the page then.
+      // Closing a notebook also removes its views from the page.
       setTimeout(() => {
         const cleared = notebook?.isConnected;
         try {
           send({ kind: cleared ? "cleared" : "gone" });
         } catch {
-          // The kernel has gone: nobody is left to tell.
+          // The kernel has gone, so there is no receiver.
         }
       }, 300);
     },

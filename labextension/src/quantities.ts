@@ -1,4 +1,4 @@
-/** Sizes and spans of time in the words of the command line, by the kernel's own tables. */
+/** Sizes and durations as on the command line, by the kernel's tables. */
 import { BINARY, DECIMAL, type Scale, SPANS } from "./facts";
 
 /** `187MB`: bytes in decimal units. */
@@ -11,7 +11,7 @@ export function binarySize(bytes: number): string {
   return scaled(bytes, BINARY);
 }
 
-/** `3 minutes`, `About an hour`: as long as so many seconds are. */
+/** `3 minutes`, `About an hour`: a duration in seconds as text. */
 export function duration(seconds: number): string {
   const span = SPANS.find(({ below }) => seconds < below) ?? SPANS[SPANS.length - 1]!;
   return span.text.replace("{}", String(Math.floor(Math.trunc(seconds + span.more) / span.unit)));
@@ -44,7 +44,7 @@ function scaled(bytes: number, { base, units, digits }: Scale): string {
   return `${value && value < 1e-4 ? 0 : significant(value, digits)}${units[index]}`;
 }
 
-/** A number rounded to so many digits; an exact half goes to the even one, as in Python and Go. */
+/** A number rounded to some digits; an exact half is rounded to even, as in Python and Go. */
 function significant(value: number, digits: number): number {
   const [mantissa = "", exponent] = value.toExponential(60).split("e");
   const kept = mantissa.slice(0, digits + 1); // with the point

@@ -1,4 +1,4 @@
-/** A screen: xterm.js in the colours and the font of the page, as wide as its place. */
+/** A screen: xterm.js in the colours and the font of the page, as wide as its container. */
 import { FitAddon } from "@xterm/addon-fit";
 import { type ITheme, Terminal } from "@xterm/xterm";
 import xtermCss from "@xterm/xterm/css/xterm.css";
@@ -133,7 +133,7 @@ function isDark(colour: string): boolean {
   return 0.2126 * red + 0.7152 * green + 0.0722 * blue < 128;
 }
 
-/** Copy where something is marked, paste where the browser pastes; all other keys are the program's. */
+/** Copy if text is selected, paste as the browser does; all other keys are sent to the program. */
 function onKey(terminal: Terminal, event: KeyboardEvent): boolean {
   if (event.type !== "keydown" || event.altKey) return true;
   const command = event.ctrlKey || event.metaKey;
@@ -148,11 +148,11 @@ function onKey(terminal: Terminal, event: KeyboardEvent): boolean {
     event.preventDefault();
     return false;
   }
-  // Not handled here: the browser's own paste event follows.
+  // Not handled here: the browser's paste event follows.
   return !(command && key === "v") && !(event.shiftKey && key === "insert");
 }
 
-/** Put a text on the clipboard, also where the page is not served over TLS. */
+/** Copy a text to the clipboard, even if the page is not served over TLS. */
 export function copy(text: string): void {
   const fallback = (): void => {
     const area = child(document.body, "textarea");
@@ -165,7 +165,7 @@ export function copy(text: string): void {
   else fallback();
 }
 
-/** Return everything on the screen and above it as text. */
+/** Return the screen and its scrollback as text. */
 export function wholeText(terminal: Terminal): string {
   const buffer = terminal.buffer.active;
   const lines: string[] = [];
@@ -179,7 +179,7 @@ export function wholeText(terminal: Terminal): string {
   return `${lines.join("\n").trimEnd()}\n`;
 }
 
-/** Says how many bytes were drawn: few of them a moment later, out of the way of the next key. */
+/** Reports how many bytes were drawn: small numbers a little later, so as not to delay the next key. */
 export class Acknowledger {
   private drawn = 0;
   private timer = 0;

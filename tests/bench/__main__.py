@@ -74,7 +74,7 @@ def _taken(
             sys.stderr.write(f"bench: {name}: {error}\n")
             failed.append(name)
             continue
-        # At once: a run that is stopped has told what it measured.
+        # Immediately, so that a stopped run has printed its measurements.
         sys.stderr.write("".join(f"{line_of(row)}\n" for row in found))
         rows += found
     return rows, failed

@@ -151,7 +151,7 @@ class BuildFigures:
         return Row(figure, "ms", found["ours"], limit=50)
 
     def _large(self) -> Row:
-        """Measure the peak memory of a process of its own that copies a file of 2 GB."""
+        """Measure the peak memory of a separate process that copies a file of 2 GB."""
         context = self._context("large")
         block = os.urandom(1 << 20) * 64
         with (context / "large.bin").open("wb") as file:

@@ -173,7 +173,7 @@ class Contest:
             return rows + figures.rows(self._rounds)
 
     def loads(self, rounds: int) -> list[Row]:
-        """Measure what loading the extension adds to a kernel."""
+        """Measure the cost of loading the extension in a kernel."""
         load, first, resident = kernel.loading(self._root, self._run_root, rounds=rounds)
         return [
             Row("`%load_ext` in a kernel", "ms", load, limit=100),
@@ -209,7 +209,7 @@ class Contest:
             checked.remove(force=True)
 
     def residents(self) -> list[Row]:
-        """Measure what stays resident beside one detached container with a published port."""
+        """Measure the resident memory beside one detached container with a published port."""
         engine, docker, name = self._engine, self._docker, "bench-memory"
         watched = ("conmon", "containerd-shim", "docker-proxy")
         before = {word: memory.processes(word) for word in watched}

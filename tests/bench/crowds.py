@@ -87,7 +87,7 @@ def listing(engine: Engine, image: str) -> list[Row]:
 
 
 def beyond_runtime(engine: Engine, image: str, folder: Path, rounds: int) -> list[Row]:
-    """Measure what a whole run adds to the bare runtime's, without a filter and with ours."""
+    """Measure the time of a whole run beyond the bare runtime's, without a filter and with ours."""
     runtime, host = engine._context.runtime, engine._context.host
     profile = seccomp_profile(host.architecture, DEFAULT_CAPABILITIES)
     bundles = {

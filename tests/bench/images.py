@@ -1,4 +1,4 @@
-"""What is run, built, pushed and pulled: the same archives for both engines."""
+"""The images for all measurements: the same archives for both engines."""
 
 from __future__ import annotations
 

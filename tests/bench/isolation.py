@@ -13,8 +13,8 @@ import sys
 from collections.abc import Sequence
 
 _MARK = "JUPYTER_CONTAINERS_BENCH_ISOLATED"
-# The first process of the namespace is a shell, because it reaps what the engines leave to it.
-# An existing containerd must not be found: dockerd would use it instead of one of its own.
+# The first process of the namespace is a shell, because it reaps orphans of the engines.
+# An existing containerd must not be found: dockerd would use it instead of starting one.
 _SCRIPT = """
 mount --make-rprivate /
 if [ -d /run/containerd ]; then mount -t tmpfs tmpfs /run/containerd; fi
@@ -30,7 +30,7 @@ def isolated() -> bool:
 
 def enter(arguments: Sequence[str]) -> int:
     """Run ``python -m tests.bench`` with the arguments inside; return its exit code."""
-    # Bytecode caches are what a user has; some development machines switch them off.
+    # Users have bytecode caches; some development machines disable them.
     environment = {k: v for k, v in os.environ.items() if k != "PYTHONDONTWRITEBYTECODE"}
     unshare = ["unshare", "--net", "--mount", "--pid", "--fork", "--kill-child", "--mount-proc"]
     command = [sys.executable, "-m", "tests.bench", *arguments]

@@ -1,4 +1,4 @@
-"""What loading the extension costs a real kernel."""
+"""The cost of loading the extension in a real kernel."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Resident memory of what stays beside a detached container."""
+"""Resident memory of the processes beside a detached container."""
 
 from __future__ import annotations
 
@@ -36,7 +36,7 @@ def group(leader: int) -> set[int]:
 def total(pids: Iterable[int], field: str) -> float:
     """Return the sum of ``Rss`` or ``Pss`` (shared pages divided by their users) in megabytes.
 
-    A process that has ended meanwhile, as a health check's, has none.
+    A process that has ended in the meantime, such as a health check, has none.
     """
     return sum(_fields(pid).get(field, 0.0) for pid in pids) / 1000
 

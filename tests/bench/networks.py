@@ -1,4 +1,4 @@
-"""Figures of networks: what joining one costs, what passes through it, and how many it bears.
+"""Figures of networks: the cost of joining one, its throughput, and the number of containers.
 
 Starts are of detached containers and without their removal; what a network adds is the difference
 of the best starts with and without it, whose order turns from round to round: what else the machine
@@ -72,7 +72,7 @@ class Networks:
             self._podman("rm", "-f", "-t", "0", *names)
 
     def added(self, rounds: int) -> list[Row]:
-        """Measure what the default network, and a published port, add to a start."""
+        """Measure the time that the default network, and a published port, add to a start."""
         kinds = {
             "none": ("--network=none",),
             "bridge": ("--network=bridge",),

@@ -1,4 +1,4 @@
-"""What a person at a notebook feels: verbs, completion, a flood of lines, the echo of a key.
+"""Delays for the user of a notebook: verbs, completion, a flood of lines, the echo of a key.
 
 Verbs and completion are measured in a kernel, the others in a real JupyterLab with Chromium.
 Docker has nothing to compare with.
@@ -23,7 +23,7 @@ from tests.integration.engine_fixtures import Place, demolish
 LINES = 1_000_000
 _LOAD = "%load_ext jupyter_containers"
 _QUIET = "--network none busybox"
-# What a verb takes, its result shown, less what the engine's call in it takes.
+# The time of a verb including the display of its result, minus the time of its engine call.
 _OVERHEAD = """
 import json, time
 from jupyter_containers.magics.registration import registered
@@ -164,7 +164,7 @@ def _in_kernel(environ: dict[str, str], engine: Engine, rounds: int, images: int
 
 
 def _completed(client: Any) -> float:
-    """Return the seconds until the front end has the completions that it asked for."""
+    """Return the seconds until the front end has received its completions."""
     code = "%container run --rm many/image1"
     began = time.perf_counter()
     answer = client.complete(code, reply=True, timeout=30)
@@ -200,12 +200,12 @@ def _opened(page: Any, address: str, notebooks: Path, *cells: str) -> LabNoteboo
 
 
 def _flooded(opened: LabNotebook, what: str) -> list[Row]:
-    """Run the notebook, click all the time, and return what kernel and page have felt."""
+    """Run the notebook, click continuously, and return the delays of kernel and page."""
     page = opened.page
     page.evaluate(_WATCH)
     opened.start_all()
     ended, until = 0.0, time.monotonic() + 120
-    # Two seconds more: the page may still have to draw what has come.
+    # Two more seconds: the page may still be drawing received output.
     while not ended or time.monotonic() - ended < 2:
         if time.monotonic() > until:
             raise RuntimeError(f"a flood of `{what}` does not end")

@@ -38,7 +38,7 @@ class Docker:
     def __enter__(self) -> Docker:
         self._folder.mkdir(parents=True)
         (self._folder / "daemon.json").write_text("{}")
-        # In a mount namespace of its own, its mounts end with it.
+        # In a separate mount namespace, so that its mounts end with it.
         argv = ["unshare", "--mount", *self._enter, DAEMON]
         argv += ["--config-file", str(self._folder / "daemon.json")]
         argv += ["--data-root", str(self._folder / "data")]
@@ -97,7 +97,7 @@ class Docker:
         )
 
     def __call__(self, *arguments: str, **environment: str) -> str:
-        """Return what the command printed; raise RuntimeError when it failed."""
+        """Return the command's output; raise RuntimeError if it failed."""
         done = self._client(arguments, **environment)
         if done.returncode != 0:
             said = (done.stderr + done.stdout).decode(errors="replace")[-2000:]
@@ -114,7 +114,7 @@ class Podman:
         self._options = (*places, "--runtime", "runc")
 
     def __call__(self, *arguments: str) -> str:
-        """Return what the command printed; raise RuntimeError when it failed."""
+        """Return the command's output; raise RuntimeError if it failed."""
         done = subprocess.run(
             ["podman", *self._options, *arguments],
             stdin=subprocess.DEVNULL,

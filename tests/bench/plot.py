@@ -22,7 +22,7 @@ text{font:13px system-ui,sans-serif;fill:#1f2937}
 
 @dataclass(frozen=True, slots=True)
 class Bar:
-    """One figure: ``ratio`` of ours to the peer's, and the two amounts as texts."""
+    """One figure: the ``ratio`` of this engine to the peer, and the two amounts as text."""
 
     figure: str
     ours: str

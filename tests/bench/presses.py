@@ -30,7 +30,7 @@ _BEGIN = (
     "%container run -d --name ticking --network none bench/busybox sleep 600\n"
     f"%container {_QUIET} true"
 )
-_RUNS_SECONDS = 1.0  # until what is to be interrupted is under way
+_RUNS_SECONDS = 1.0  # until the work to interrupt has begun
 
 
 def answers(root: Path, run_root: Path, *, rounds: int) -> dict[str, Series]:
@@ -59,7 +59,7 @@ def answers(root: Path, run_root: Path, *, rounds: int) -> dict[str, Series]:
 
 
 def _ignore(message: Mapping[str, Any]) -> None:
-    """Receive an output that nobody looks at."""
+    """Receive an output and ignore it."""
 
 
 def _answer(manager: Any, client: Any, source: str) -> float:

@@ -105,7 +105,7 @@ def updated(text: str, table: str, *, add: bool) -> str:
 
 
 def table_in(text: str) -> str:
-    """Return what stands between the two marks."""
+    """Return the text between the two marks."""
     return text.partition(BEGIN)[2].partition(END)[0]
 
 

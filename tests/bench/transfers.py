@@ -216,7 +216,7 @@ class Transfers:
         return rows
 
     def _peak(self, step: str) -> float:
-        """Return the megabytes that a process of its own took at most."""
+        """Return the peak memory of a separate process in megabytes."""
         settings = self._engine.settings
         script = (
             "import re\nfrom jupyter_containers import Engine\n"

@@ -1,4 +1,4 @@
-"""BuildKit of the present: Docker of Debian trixie, in a root file system of its own.
+"""A current BuildKit: Docker of Debian trixie, in a separate root file system.
 
 ``scripts/setup bench`` makes it in ``.bench/trixie``.  Where that could not be made the figures
 compare with the BuildKit of the host's Docker, and say so.

@@ -68,7 +68,7 @@ def page(lab: Lab, chromium: Any) -> Iterator[Any]:
 
 
 def end_kernels(address: str) -> None:
-    """Shut down the kernels of a server: what a test has left running disturbs no other."""
+    """Shut down the kernels of a server, so that remains of a test disturb no other test."""
     with urlopen(f"{address}/api/sessions") as reply:
         sessions = json.load(reply)
     for session in sessions:

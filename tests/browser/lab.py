@@ -122,7 +122,7 @@ def _wait_for(url: str, server: subprocess.Popen[bytes], log: Path) -> None:
 
 @contextlib.contextmanager
 def browser(profile: Path) -> Iterator[Any]:
-    """Yield a headless Chromium (Debian's) whose pages share what they have fetched."""
+    """Yield a headless Chromium (Debian's) whose pages share a cache."""
     from playwright.sync_api import sync_playwright
 
     with sync_playwright() as playwright:
@@ -194,7 +194,7 @@ class LabNotebook:
         return cell.locator(".jp-Cell-outputArea")
 
     def output_of(self, index: int) -> dict[str, Any]:
-        """Return what the notebook keeps of a cell's first output, by media type."""
+        """Return the saved data of a cell's first output, by media type."""
         outputs = self.page.evaluate(
             "index => window.jupyterapp.shell.currentWidget.content.widgets[index]"
             ".model.outputs.toJSON()",

@@ -52,7 +52,7 @@ class Film:
         self._times.append(milliseconds)
 
     def follow(self, seconds: float, every: int = 200) -> None:
-        """Photograph what happens by itself."""
+        """Take pictures while the page changes by itself."""
         end = time.monotonic() + seconds
         while time.monotonic() < end:
             started = time.monotonic()
@@ -60,7 +60,7 @@ class Film:
             self._page.wait_for_timeout(max(0, every - (time.monotonic() - started) * 1000))
 
     def write(self, target: Path) -> None:
-        """Write an animation that begins anew when it has ended."""
+        """Write an animation that repeats."""
         from PIL import Image
 
         first, *others = [Image.open(io.BytesIO(frame)).convert("RGB") for frame in self._frames]
@@ -131,7 +131,7 @@ def _type(page: Any, film: Film, lines: Any) -> None:
     for number, line in enumerate(lines):
         page.keyboard.insert_text(line if number == 0 else f"\n{line}")
         film.take(350)
-    page.keyboard.press("Escape")  # what is offered to complete it
+    page.keyboard.press("Escape")  # its completions
     film.take(300)
 
 

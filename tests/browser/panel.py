@@ -54,7 +54,7 @@ class Panel:
         )
 
     def load(self) -> None:
-        """Press the button of the empty state and wait for what the kernel tells."""
+        """Press the button of the empty state and wait for the kernel's items."""
         self.page.get_by_role("button", name="Load extension").click(timeout=20_000)
         self.row("bridge").wait_for(timeout=15_000)
 
@@ -75,7 +75,7 @@ class Panel:
         self.page.get_by_role("menuitem", name=entry, exact=True).click()
 
     def violations(self, within: str) -> list[str]:
-        """Return what axe has against a part of the page."""
+        """Return axe's findings in a part of the page."""
         if not self.page.evaluate("() => 'axe' in window"):
             self.page.add_script_tag(path=_AXE)
         found = self.page.evaluate("within => axe.run(within)", within)

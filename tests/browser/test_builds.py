@@ -21,7 +21,7 @@ FROM busybox
 COPY --from=left /etc/passwd /left
 COPY --from=right /etc/passwd /right
 """
-# In one go: the display is made anew ten times a second.
+# In one call, because the display is redrawn ten times a second.
 _TITLE_LEFT = """area => [...area.querySelectorAll('span')]
     .find(span => span.title.startsWith('[left 2/2]')).getBoundingClientRect().x"""
 
@@ -66,7 +66,7 @@ def test_running_steps_show_their_last_lines_and_stay_where_they_are(notebook: A
     assert len([seconds for seconds in times if seconds > 2]) == 2, "only the RUN steps took long"
 
 
-# When the display was drawn anew, in milliseconds.
+# The times of redraws, in milliseconds.
 _WATCH_DISPLAY = """area => {
     window.drawn = [];
     new MutationObserver(() => window.drawn.push(performance.now()))

@@ -46,7 +46,7 @@ def test_every_widget_reads_well_without_a_kernel(notebook: Any, lab: Lab, tmp_p
         opened.run_all()
         assert all(prompt.strip("[]:").isdigit() for prompt in opened.prompts())
         typist = Typist(opened)
-        # What is out of sight is not drawn.
+        # Invisible parts are not drawn.
         page.locator(".jc-screen").scroll_into_view_if_needed()
         typist.sees("/ #")
         typist.type("echo sum-$((40+2)); exit\n")
@@ -65,7 +65,7 @@ def test_every_widget_reads_well_without_a_kernel(notebook: Any, lab: Lab, tmp_p
         argv = [sys.executable, "-m", "nbconvert", "--to", "html", "--theme", theme]
         subprocess.run([*argv, "--output", str(made), str(path)], check=True, capture_output=True)
         assert "widget-view+json" not in made.read_text()
-        # Nothing is fetched from anywhere: what a page of nbconvert refers to is aborted.
+        # Nothing is fetched: requests of a page of nbconvert are aborted.
         page.route("http*://**", lambda route: route.abort())
         page.goto(made.as_uri())
         page.unroute("http*://**")

@@ -13,9 +13,9 @@ from tests.browser.conftest import Lab
 from tests.browser.test_terminal import LOAD
 from tests.integration.waiting import until
 
-# Cells after this one wait until a file is there: what happens meanwhile happens while a cell runs.
+# Later cells wait until a file exists: until then, everything happens while a cell runs.
 BUSY = "import os, time\nwhile not os.path.exists('go'): time.sleep(0.05)"
-# How many widgets the kernel keeps.
+# The number of widgets that the kernel keeps.
 KEPT = (
     "from jupyter_containers.magics.registration import registered\n"
     "len(registered(get_ipython())._page.gallery)"
@@ -47,7 +47,7 @@ def test_a_network_is_drawn_as_it_changes(
     drawn.get_by_text("till").wait_for(timeout=30_000)
     page.get_by_text("1 running container").wait_for()
 
-    # While the next cell runs, by somebody else: another engine on the same store.
+    # While the next cell runs, another engine works on the same store.
     until(lambda: opened.prompts()[2] == "[*]:")
     web = ["httpd", "-f", "-p", "80"]
     shop.run("busybox", web, detach=True, name="web", network="shop", publish=["80"])
@@ -69,7 +69,7 @@ def test_a_network_is_drawn_as_it_changes(
     (lab.notebooks / "go").touch()
     opened.wait_for_end()
     assert opened.outputs(KEPT[:30]).inner_text().split()[-1] == "1"
-    # What the notebook keeps is readable without a kernel.
+    # The saved output is readable without a kernel.
     kept = opened.output_of(1)
     assert "till" in "".join(kept["text/plain"])
     assert "<svg" in "".join(kept["text/html"])

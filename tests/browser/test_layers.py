@@ -48,7 +48,7 @@ def test_the_layers_of_an_image_unfold(notebook: Any, lab: Lab) -> None:
     until(layers.first.is_visible)
     page.locator(".jc-layers-waste summary").click()
     page.get_by_text("in 2 layers").first.wait_for()
-    # What the notebook keeps is readable without a kernel.
+    # The saved output is readable without a kernel.
     outputs = page.evaluate(
         "() => window.jupyterapp.shell.currentWidget.content.widgets[2].model.outputs.toJSON()"
     )

@@ -1,4 +1,4 @@
-"""A notebook in a real JupyterLab: what its reader sees, while it runs and afterwards."""
+"""A notebook in a real JupyterLab, from its reader's view, while it runs and afterwards."""
 
 from __future__ import annotations
 

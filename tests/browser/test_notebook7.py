@@ -49,7 +49,7 @@ def test_cells_widgets_and_the_panel(lab: Lab, page: Any, engine: Engine, addres
     page.get_by_role("menuitem", name="Show Containers").click()
     row = page.locator('.jc-lab-row[data-key^="containers/"]', has_text="beside")
     row.wait_for(timeout=15_000)
-    # There is no room for tabs beside the notebook: views stand below it, large enough to read.
+    # There is no room for tabs beside the notebook: views are below it, large enough to read.
     for entry, text in (("Logs", "began"), ("Terminal", "/ #")):
         row.click(button="right")
         page.get_by_role("menuitem", name=entry, exact=True).click()

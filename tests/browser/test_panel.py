@@ -59,7 +59,7 @@ def test_the_panel_follows_and_acts_while_a_cell_runs(lab: Lab, page: Any, engin
     building.join()
     panel.row("1 of 2 steps cached", "builds/").wait_for()
     panel.choose("web", "Remove…")
-    page.get_by_role("button", name="End and remove").click()
+    page.get_by_role("button", name="Stop and remove").click()
     until(lambda: panel.names("containers") == [])
     assert page.locator(".jp-InputPrompt", has_text="*").count() == 1
     panel.command("notebook:interrupt-kernel")
@@ -76,7 +76,7 @@ def test_keys_reach_everything_and_both_themes_are_readable(
     tree.focus()
     page.keyboard.press("Home")
     page.keyboard.press("Shift+F10")  # a section has a menu, too
-    page.get_by_role("menuitem", name="Remove what is not used…").wait_for()
+    page.get_by_role("menuitem", name="Remove unused objects…").wait_for()
     page.keyboard.press("Escape")
     until(lambda: tree.evaluate("node => node === document.activeElement"))
     page.keyboard.press("ArrowDown")
@@ -118,7 +118,7 @@ def test_keys_reach_everything_and_both_themes_are_readable(
 def test_restarts_and_other_notebooks_are_followed(lab: Lab, page: Any, engine: Engine) -> None:
     engine.volumes.create("shared")
     panel = Panel(page, lab, "panel_first", LOAD)
-    panel.start("notebook:run-all-cells")  # what a cell loads is heard of
+    panel.start("notebook:run-all-cells")  # the page notices an extension loaded by a cell
     panel.row("shared", "volumes/").wait_for(timeout=15_000)
     assert "panel_first.ipynb" in page.locator(".jc-lab-panel-foot").inner_text()
     page.evaluate(
@@ -163,10 +163,10 @@ def test_a_page_that_is_reloaded_while_a_cell_runs_is_live_at_once(
     engine.volumes.remove("while-it-runs")
     until(lambda: panel.names("volumes") == [])
     page.evaluate(f"() => {_KERNEL}.interrupt()")
-    # The page that was left has said farewell: its kernel tells one page only.
+    # The closed page has disconnected: the kernel sends changes to only one page.
     lines = "len(get_ipython().jupyter_containers_panel)"
     asked = f"{_KERNEL}.requestExecute({{code: '', user_expressions: {{lines: '{lines}'}}}}).done"
-    # What waited while the cell ran is answered with its interrupt.
+    # Calls that waited for the cell are answered after its interrupt.
     until(lambda: page.evaluate(f"async () => (await {asked}).content.status") == "ok")
     reply = page.evaluate(f"async () => (await {asked}).content.user_expressions.lines.data")
     assert reply["text/plain"] == "1"
@@ -193,7 +193,7 @@ def test_a_page_that_crashed_leaves_nothing_after_the_next_one(
 
 
 def _value(page: Any, expression: str) -> str:
-    """Return what an expression is in the kernel."""
+    """Return the value of an expression in the kernel."""
     content = {"code": "", "user_expressions": {"it": expression}}
     reply = page.evaluate(
         f"async content => (await {_KERNEL}.requestExecute(content).done).content", content
@@ -229,7 +229,7 @@ def test_launcher_settings_and_palette(lab: Lab, page: Any, engine: Engine) -> N
 
     panel.start("settingeditor:open")
     page.locator(".jp-PluginList-entry", has_text="Containers").first.click()
-    tick = page.get_by_role("checkbox", name="Show what containers use")
+    tick = page.get_by_role("checkbox", name="Show the resource usage of containers")
     tick.click()
     usage.wait_for(state="detached")
     tick.click()
@@ -254,7 +254,7 @@ def test_dockerfile_cells_are_written_built_and_run(lab: Lab, page: Any, engine:
     keyword = "el => getComputedStyle(el).fontWeight"
     until(lambda: cell.locator(".cm-line span", has_text="RUN").first.evaluate(keyword) != "400")
     panel.load()
-    # What the checks find is marked at its line, also in a cell that was there before.
+    # Findings of the checks are marked at their lines, also in a cell that already existed.
     page.locator(".cm-lintRange-warning").wait_for(timeout=10_000)
     assert page.locator(".cm-lintRange-warning").all_inner_texts() == ["MAINTAINER someone"]
     cell.locator(".cm-line", has_text="CMD").locator("span").first.hover()
@@ -275,7 +275,7 @@ def test_dockerfile_cells_are_written_built_and_run(lab: Lab, page: Any, engine:
     assert "[3/4] RUN echo one > /of-the-panel" in steps.inner_text()
     assert steps.get_by_text("from the cache").count() == 4
     assert panel.violations(".jc-lab-main:has(.jc-lab-steps)") == []
-    # It is about the cell as it stands, not about what was built.
+    # It describes the current cell, not the last build.
     page.get_by_role("tab", name="panel_cells.ipynb").click()
     page.evaluate(
         "() => { const { sharedModel } = window.jupyterapp.shell.currentWidget.content.widgets[0]"

@@ -52,7 +52,7 @@ def test_a_shell_in_a_cell(notebook: Any, lab: Lab) -> None:
     rows, columns = (int(n) for n in re.findall(r"^(\d+) (\d+)\s*$", typist.screen(), re.M)[0])
     assert columns > 80  # as wide as its place, not a guess
 
-    # A narrower window: the program is told.
+    # The program is notified of a narrower window.
     opened.page.set_viewport_size({"width": 800, "height": 1000})
     opened.page.wait_for_timeout(500)
     typist.type("clear; echo now $(stty size)\n")
@@ -79,7 +79,7 @@ def test_a_full_screen_program_survives_a_reload(notebook: Any, lab: Lab) -> Non
     typist.type(":q\n")
     typist.sees("# vi /etc/passwd")
     assert "~" not in typist.screen()
-    # The cell removes what it has made when its output goes.
+    # The cell's container is removed together with its output.
     assert "editor" in names(lab)
     opened.command("notebook:clear-all-cell-outputs")
     until(lambda: "editor" not in names(lab))

@@ -1,4 +1,4 @@
-"""Every widget in two views of one page, and what is left of it when its cell is cleared."""
+"""Every widget in two views of one page, and its remains after its cell is cleared."""
 
 from __future__ import annotations
 

@@ -71,7 +71,7 @@ def test_the_end_of_a_log_ends_the_cell(notebook: Any, lab: Lab) -> None:
     assert opened.prompts()[-1] == "[4]:"
     until(lambda: "two" in log_text(opened))
     opened.page.get_by_text("the container has ended").wait_for()
-    # What the notebook keeps is readable without a kernel.
+    # The saved output is readable without a kernel.
     outputs = opened.page.evaluate(
         "() => window.jupyterapp.shell.currentWidget.content.widgets[2].model.outputs.toJSON()"
     )

@@ -1,4 +1,4 @@
-"""What every engine promises, wherever its work is done: in this process, or by a worker.
+"""The contract of engines, whether they work in this process or in a worker.
 
 An implementation is a line of ``ENGINES``.  The remote one works in the namespaces of its user, as
 for somebody without root (``tests/integration/test_rootless.py`` asks the same of the account of an
@@ -81,7 +81,7 @@ class TestEngine:
             assert "three" not in containers
             with pytest.raises(ContainerNotFoundError):
                 containers.get("three")
-        # The with block has removed what it ran.
+        # The with block has removed its container.
         assert [container.name for container in containers] == ["two"]
         assert containers.prune().removed == (two.id,)
         assert len(containers) == 0

@@ -1,4 +1,4 @@
-"""What every packet filter promises (:class:`PacketFilter`), on the real kernel.
+"""The contract of packet filters (:class:`PacketFilter`), tested on the real kernel.
 
 An implementation is a line of ``KINDS``.  The machine's own has its table where clients are; the
 relayed one is in a namespace behind slirp4netns, as for a user without root.  Both are in network

@@ -1,4 +1,4 @@
-"""What every OCI runtime promises through :class:`OCIRuntime`, whatever program it is.
+"""The contract of :class:`OCIRuntime`, tested with every program that implements it.
 
 An implementation is a line of ``RUNTIMES``.  crun refuses hosts with both hierarchies of control
 groups; its containers are made in a mount namespace that shows cgroup v1 only.

@@ -1,4 +1,4 @@
-"""What every storage driver promises: the same images and containers, however layers are joined.
+"""The contract of storage drivers: the same images and containers, however layers are joined.
 
 An implementation is a line of ``DRIVERS``.  Here the settings choose the driver; that each is found
 where it is needed is in ``tests/integration/test_rungs.py``.
@@ -37,7 +37,7 @@ COPY --from=first /s /e
 """
 
 
-# What SAME makes below its folders: type, mode, owner and link, by name.
+# The entries that SAME creates below its folders: type, mode, owner and link, by name.
 MADE = {
     "d": (tarfile.DIRTYPE, 0o755, 0, 0, ""),
     "d/2": (tarfile.REGTYPE, 0o644, 0, 0, ""),
@@ -76,12 +76,12 @@ def driver(engine: Engine) -> str:
 
 @pytest.fixture(scope="module")
 def built() -> Built:
-    """Return what each driver that was looked at has built."""
+    """Return the image built by each driver, by the driver's name."""
     return {}
 
 
 def files_of(archive: Path) -> Files:
-    """Return what every file of a root file system is, but for its times."""
+    """Return the metadata and content of every file of a root file system, without times."""
     with tarfile.open(archive) as tar:
         return {
             one.name: (

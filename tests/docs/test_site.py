@@ -1,4 +1,4 @@
-"""The documentation site: it builds without a warning, and says what the product says."""
+"""The documentation site builds without a warning and agrees with the product."""
 
 from __future__ import annotations
 
@@ -83,7 +83,7 @@ def test_every_verb_and_option_is_in_the_reference(site: Path) -> None:
 
 def test_symptoms_are_quoted_as_the_product_says_them() -> None:
     source = "\n".join(file.read_text() for file in (ROOT / "jupyter_containers").rglob("*.py"))
-    # Texts of f-strings: what stands in braces may be anything.
+    # Texts of f-strings: the parts in braces match anything.
     told = re.sub(r'"\s*\n\s*f?"', "", re.sub(r"\{[^{}]*\}", "\0", source))
     lines = (DOCS / "troubleshooting.md").read_text().splitlines()
     terms = [line for line, after in pairwise(lines) if after.startswith(": ")]

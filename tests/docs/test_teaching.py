@@ -1,4 +1,4 @@
-"""The recipes for teachers: what they make of the course has the form that the graders take.
+"""The recipes for teachers convert the course to the formats of the graders.
 
 The graders are no dependency (they bring several hundred MB): the recipes were tried with
 the versions that the page names.
@@ -19,7 +19,7 @@ from tests.notebooks.course import LESSONS, NOTEBOOKS
 
 PAGE = Path(__file__).resolve().parents[2] / "docs/guides/teaching.md"
 QUESTION = ["BEGIN QUESTION", "BEGIN SOLUTION", "END SOLUTION", "BEGIN TESTS", "END TESTS"]
-# The last chapter's check awaits a grader of its own, which a test of otter cannot.
+# The last chapter's check awaits its own grader, which a test of otter cannot do.
 CHAPTERS = LESSONS[:-1]
 
 

@@ -39,7 +39,7 @@ _SUBORDINATE = "nobody:400000:65536\n"
 class Account:
     """The user nobody with a ``home`` (below /tmp: pytest's folders are closed to others).
 
-    ``lab`` is what the machine's administrator says (``/etc/jupyter_containers/lab.toml``).
+    ``lab`` is the content of the administrator's file (``/etc/jupyter_containers/lab.toml``).
     ``setup`` are lines of shell that root runs before, in the mount namespace of each program;
     ``variables`` are added to its environment, and taken away where empty.
     """
@@ -60,7 +60,7 @@ class Account:
         )
 
     def container(self, line: str, *, stdin: bytes = b"") -> str:
-        """Return what ``jupyter container LINE`` prints; it must succeed."""
+        """Return the output of ``jupyter container LINE``, which must succeed."""
         done = self.run(self.command(line), stdin=stdin)
         assert done.returncode == 0, done.stderr.decode() + done.stdout.decode()
         return done.stdout.decode()
@@ -70,7 +70,7 @@ class Account:
         return [sys.executable, "-m", "jupyter_containers.cli", *shlex.split(line)]
 
     def python(self, text: str) -> str:
-        """Return what a Python program of the user prints; it must succeed."""
+        """Return the output of a Python program of the user, which must succeed."""
         done = self.run([sys.executable, "-c", text])
         assert done.returncode == 0, done.stderr.decode() + done.stdout.decode()
         return done.stdout.decode()
@@ -110,7 +110,7 @@ class Account:
         ]
 
     def _readable(self) -> list[str]:
-        """Return what opens the folders above Python and the clone to everybody."""
+        """Return commands that open the folders above Python and the clone to all users."""
         lines = []
         for number, place in enumerate((Path(sys.base_prefix), CLONE, Path(sys.prefix))):
             closed = [folder for folder in place.parents if not folder.stat().st_mode & 1]

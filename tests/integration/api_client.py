@@ -36,7 +36,7 @@ class _Connection(http.client.HTTPConnection):
 
 @dataclass(frozen=True, slots=True)
 class Client:
-    """Whoever speaks to the service at ``url``; requests have the version 1.43."""
+    """A client of the service at ``url``; requests have the version 1.43."""
 
     url: str
     config: Path
@@ -70,7 +70,7 @@ class Client:
         return answer.status, content
 
     def raw(self, data: bytes, *, limit: int = 1 << 16) -> bytes:
-        """Return what the service answers to bytes, until it closes the connection."""
+        """Send bytes and return the service's answer, until it closes the connection."""
         with self.connected() as connection:
             try:
                 connection.sendall(data)
@@ -105,14 +105,14 @@ class Client:
         return done
 
     def started(self, *words: str) -> subprocess.Popen[bytes]:
-        """Start Docker's command against the service; what it says is dropped."""
+        """Start Docker's command against the service, without its output."""
         null = subprocess.DEVNULL
         return subprocess.Popen(
             ["docker", *words], stdin=null, stdout=null, stderr=null, env=self._environment({})
         )
 
     def typed(self, *words: str, keys: bytes = b"", after: bytes = b"") -> tuple[int, bytes]:
-        """Run Docker's command on a terminal; return its exit code and what it showed.
+        """Run Docker's command on a terminal; return its exit code and its output.
 
         The keys are typed once it has shown ``after``.
         """

@@ -12,7 +12,7 @@ from jupyter_containers.engine import Engine
 
 
 class BaseImages:
-    """Archives of images, in ``folder``; who needs one first makes it."""
+    """Archives of images, in ``folder``; the first user of an image creates its archive."""
 
     def __init__(self, folder: Path) -> None:
         self._folder = folder

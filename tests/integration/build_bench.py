@@ -1,4 +1,4 @@
-"""A build context with an engine: what the tests of builds share."""
+"""A build context with an engine, shared by the tests of builds."""
 
 from __future__ import annotations
 

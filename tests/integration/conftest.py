@@ -73,7 +73,7 @@ def python(engine: Engine, base_images: BaseImages) -> str:
 
 @pytest.fixture(scope="session")
 def forker() -> Iterator[Forker]:
-    """Yield what makes children that share no lock with this process."""
+    """Yield a helper that forks children sharing no lock with this process."""
     with started() as running:
         yield running
 

@@ -29,7 +29,7 @@ OnPoint = Callable[[str], None]
 
 
 class Deaths:
-    """What dies in processes that ``forker`` makes."""
+    """Work that is killed in child processes of ``forker``."""
 
     def __init__(self, forker: Forker) -> None:
         self._forker = forker

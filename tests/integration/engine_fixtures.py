@@ -1,4 +1,4 @@
-"""An engine on a store of its own, and what it must not leave behind.
+"""An engine with its own store, and checks that it leaves nothing behind.
 
 Vocabulary: a *place* is the two folders of one store; *traces* are everything of that store that
 the kernel knows: mounts, links, published ports, cgroups, processes, runtime state.  Traces are
@@ -27,7 +27,7 @@ BUSYBOX = "busybox:latest"
 
 @dataclass(frozen=True, slots=True)
 class Place:
-    """Where one store is."""
+    """The place of one store."""
 
     root: Path
     run_root: Path
@@ -41,7 +41,7 @@ class Place:
 
     @property
     def variables(self) -> dict[str, str]:
-        """What tells other programs of the store, in their environment."""
+        """The environment variables that point other programs to the store."""
         return {
             "JUPYTER_CONTAINERS_ROOT": str(self.root),
             "JUPYTER_CONTAINERS_RUN_ROOT": str(self.run_root),
@@ -50,7 +50,7 @@ class Place:
 
 @dataclass(frozen=True)
 class Traces:
-    """What the machine knows of one store."""
+    """The traces of one store on the machine."""
 
     mounts: frozenset[str]
     links: frozenset[str]
@@ -61,7 +61,7 @@ class Traces:
     addresses: frozenset[str]
 
     def beyond(self, before: Traces) -> dict[str, list[str]]:
-        """Return what is here and was not before, by kind."""
+        """Return the objects that did not exist before, by kind."""
         new = {
             field.name: sorted(getattr(self, field.name) - getattr(before, field.name))
             for field in fields(self)
@@ -98,7 +98,7 @@ def traces(engine: Engine) -> Traces:
 
 
 def staged(engine: Engine) -> list[str]:
-    """Return what is in the staging folder when what was to be deleted is deleted."""
+    """Return the entries of the staging folder once pending deletions are done."""
     engine._context.store._staging.finish()
     return os.listdir(engine.settings.root / "staging")
 
@@ -122,7 +122,7 @@ def _processes(root: str, run_root: str, groups: set[str]) -> Iterator[str]:
 
 
 def settled(engine: Engine, before: Traces, timeout: float = 40.0) -> dict[str, list[str]]:
-    """Return what is left beyond ``before`` once the machine has come to rest.
+    """Return the remains beyond ``before`` once the machine is idle.
 
     The kernel removes a veth pair, and conmon runs its exit command, a moment after a container
     ended; what is still there after ``timeout`` seconds is left for good.
@@ -189,7 +189,7 @@ def busybox_tar(engine: Engine, folder: Path) -> Path:
 
 
 def run_program(script: str, *arguments: str, python: str | None = None) -> subprocess.Popen[str]:
-    """Start a Python program in a process (and session) of its own: another kernel."""
+    """Start a Python program in its own process (and session), like another kernel."""
     import sys
 
     return subprocess.Popen(

@@ -23,7 +23,7 @@ _READY = b"!"
 
 
 class Ended(NamedTuple):
-    """How a child ended (as ``subprocess`` gives it) and what its function returned, if it did."""
+    """A child's exit status (as in ``subprocess``) and its function's result, if it returned."""
 
     returncode: int
     value: Any
@@ -105,7 +105,7 @@ def _fork(
         return pid, reader
     status = 1
     try:
-        os.dup2(2, 1)  # where the answers go nobody prints
+        os.dup2(2, 1)  # nothing else may write to the pipe of the answers
         if doomed:
             arguments = (*arguments, lambda: os.write(writer, _READY))
         with open(writer, "wb") as pipe:

@@ -1,4 +1,4 @@
-"""Golden builds: what a case folder holds, how it is laid out, and what is kept of an image.
+"""Golden builds: the contents and layout of a case's folder, and the recorded parts of an image.
 
 A *case* is a folder of ``tests/data/dockerfiles``: a ``Dockerfile``, perhaps a ``context`` of its
 own and a ``case.json``:
@@ -63,7 +63,7 @@ _SHOWN = 200
 
 
 def case(name: str) -> dict[str, Any]:
-    """Return what a case's ``case.json`` says."""
+    """Return the content of a case's ``case.json``."""
     path = CASES / name / "case.json"
     return dict(json.loads(path.read_text())) if path.exists() else {}
 
@@ -96,7 +96,7 @@ def _member(
     archive.addfile(member, io.BytesIO(data))
 
 
-# What a case works on.
+# The files of a case.
 
 
 def lay_out(name: str, folder: Path) -> tuple[Path, Path]:
@@ -193,11 +193,11 @@ def web_server(folder: Path) -> Iterator[str]:
         server.server_close()
 
 
-# What is kept of an image.
+# The recorded fields of an image.
 
 
 class Tree(dict[str, dict[str, Any]]):
-    """Layers put on top of each other: every path with what an image keeps of it."""
+    """Stacked layers: every path with its recorded properties."""
 
     def add(self, stream: BinaryIO) -> bool:
         """Put a layer (an uncompressed tar) on top; return whether there was anything in it."""
@@ -262,7 +262,7 @@ class Tree(dict[str, dict[str, Any]]):
         return entry
 
     def beyond(self, base: Tree) -> dict[str, Any]:
-        """Return what differs from ``base``; a path that is gone maps to None."""
+        """Return the differences from ``base``; a removed path maps to None."""
         changed = {path: entry for path, entry in self.items() if base.get(path) != entry}
         gone = {path: None for path in base if path not in self}
         return dict(sorted((changed | gone).items()))
@@ -276,11 +276,11 @@ def base_tree() -> Tree:
 
 
 def outcome(config: Mapping[str, Any], layers: Iterable[BinaryIO], address: str) -> dict[str, Any]:
-    """Return what ``expected.json`` holds of an image: its configuration document and layers."""
+    """Return the part of ``expected.json`` about an image: its configuration and layers."""
     tree = Tree()
     filled = [tree.add(_plain(layer)) for layer in layers]
     base = base_tree()
-    # An image from scratch has nothing of the base, and what it copied from there is its own.
+    # An image from scratch has nothing from the base; files copied from there are its own.
     files = tree.beyond(base if all(path in tree for path in ("bin/busybox", "bin")) else Tree())
     inner = config.get("config") or {}
     kept = {key: value for key, value in inner.items() if value and key not in ("ArgsEscaped",)}

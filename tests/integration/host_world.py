@@ -104,7 +104,7 @@ class World:
         self.on_host(self.driver.settle_loopback, self.networks)
 
     def flush_rules(self) -> None:
-        """Take away the table of these networks, as somebody's ``nft flush ruleset`` does."""
+        """Remove the table of these networks, as ``nft flush ruleset`` does."""
         command = ["nft", "delete", "table", "inet", TABLE]
         self.on_host(lambda: subprocess.run(command, check=True))
 
@@ -142,7 +142,7 @@ class World:
 
 
 def call(namespace: NetworkNamespace, ip: str, port: int, timeout: float = 2.0) -> str:
-    """Return what a server answered: our address as it sees us; "" when it cannot be reached."""
+    """Return a server's answer: the address that it sees; "" if it cannot be reached."""
 
     def connect() -> str:
         try:

@@ -1,4 +1,4 @@
-"""What tests of hostile registries share: the look around afterwards.
+"""Shared parts of tests with hostile registries: the check of remains.
 
 Nothing outside the store was touched, nothing was recorded, and the same engine pulls an honest
 image afterwards.

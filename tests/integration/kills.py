@@ -1,4 +1,4 @@
-"""Calls of the engine that are killed at random moments, and what they must not leave.
+"""Calls of the engine that are killed at random moments, and checks of their remains.
 
 A *lane* makes one call after the other, each in a new process (a kernel) that gets SIGKILL up to
 0.2 s after the call has begun.  After each kill an engine that lives all the time looks: every
@@ -31,12 +31,12 @@ from tests.integration.served_image import ServedImage, member, tar
 from tests.integration.truth import untruth
 
 LATEST = 0.2  # seconds from the beginning of a call to its kill, at most
-_LOOKING = 20.0  # seconds in which what has just ended is recorded by its exit command
+_LOOKING = 20.0  # seconds for exit commands to record containers that have just ended
 
 
 @dataclass
 class Killed:
-    """What became of the kills: how many by call, and what was wrong."""
+    """The results of the kills: their number by call, and the failures."""
 
     seconds: float = 0.0
     calls: Counter[str] = field(default_factory=Counter)
@@ -74,7 +74,7 @@ def kill_calls(
     seed: int = 0,
     latest: float = LATEST,
 ) -> Killed:
-    """Return what ``kills`` kills came to, on the store at ``place`` that has the image.
+    """Return the results of ``kills`` kills on the store at ``place``, which has the image.
 
     Each comes up to ``latest`` seconds after its call has begun.
     """
@@ -173,7 +173,7 @@ def _clean(engine: Engine, lane: Lane) -> None:
                 engine.containers.remove(one.id, force=True, volumes=True)
 
 
-# -- calls: each prepares what it needs and returns the call, which another process makes ---------
+# -- calls: each prepares its objects and returns the call, which another process makes -----------
 
 
 def _run(engine: Engine, lane: Lane) -> Callable[[Engine], object]:
@@ -318,7 +318,7 @@ def _do(verb: str, *arguments: Any, **flags: Any) -> object:
 
 
 def _left(engine: Engine, place: Place, before: Any) -> dict[str, Any]:
-    """Empty the store and return what is left of it, by kind."""
+    """Empty the store and return its remains, by kind."""
     found: dict[str, Any] = {}
     if problems := engine.system.check().problems:
         found["problems"] = [str(problem) for problem in problems]

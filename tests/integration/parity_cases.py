@@ -19,7 +19,7 @@ _RUN = "run --rm --network none"
 
 @dataclass(frozen=True, slots=True)
 class Answer:
-    """What a command line did; ``kind`` is empty when it wrote no error of the engine."""
+    """The result of a command line; ``kind`` is empty without an error of the engine."""
 
     exit_code: int
     stdout: str
@@ -243,7 +243,7 @@ _KINDS: Mapping[str, str] = {
 }
 
 
-# What Docker's client says without the word "error" when it refuses a command line.
+# Refusals of Docker's client that do not contain the word "error".
 _CLIENT_WORDS = (
     r"^see 'docker|^invalid |conflicting options|requires at least|requires exactly|bad format"
     r"|open /no|^stat |template|memory swappiness|pid: invalid|reference format|opening seccomp"
@@ -264,7 +264,7 @@ def kind_of(stderr: str) -> str:
 
 
 def normalised(stdout: str) -> str:
-    """Return output without what no two engines share: IDs."""
+    """Return output without IDs, which differ between engines."""
     text = re.sub(r"\b[0-9a-f]{64}\b", "<id>", stdout)
     if re.fullmatch(r"([ACD] /.*\n)+", text):
         text = "".join(sorted(text.splitlines(keepends=True)))  # Docker's diff has no order

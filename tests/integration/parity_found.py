@@ -9,9 +9,9 @@ from tests.integration.parity_lines import BOX
 _RUN = "run --rm --network none"
 _CREATE = "create --network none"
 
-# Of the repository's root, where tests are run.
+# Relative to the repository's root, where tests run.
 _MARKED = "tests/integration/data/byte_order_mark.env"
-# What tells which mounts can be written to.  Docker's order is a map's: one mount a container.
+# The list of writable mounts.  Docker's order is a map's, so each container has one mount.
 _WRITABLE = "inspect -f '{{range .Mounts}}{{.Destination}} {{.RW}}{{end}}'"
 
 FOUND: dict[str, list[str]] = {

@@ -1,4 +1,4 @@
-"""Freeze what Docker makes of the golden cases: ``python -m tests.integration.regenerate_golden``.
+"""Freeze Docker's results of the golden cases: ``python -m tests.integration.regenerate_golden``.
 
 Asks the engine of ``tests/oracle`` (which it starts and leaves running) for every case, for those
 named as arguments, or for the ``--new`` ones, and writes their ``expected.json``: the image's
@@ -46,7 +46,7 @@ def prepare() -> str:
 
 
 def freeze(name: str, version: str) -> dict[str, Any]:
-    """Return what the oracle makes of a case."""
+    """Return the oracle's result of a case."""
     about = golden.case(name)
     folder = Path(tempfile.mkdtemp(prefix="golden-"))
     try:
@@ -135,7 +135,7 @@ def _buildah(folder: Path, context: Path, flags: list[str], address: str) -> dic
     target = folder / "built.tar"
     must("buildah", "push", "golden:case", f"docker-archive:{target}")
     made = _read(target, address)
-    # Configuration and history are in buildah's own words; the files are what is compared.
+    # Configuration and history are in buildah's own words, so only the files are compared.
     return {"engine": f"buildah {version}", "tree": made["tree"]}
 
 
@@ -156,7 +156,7 @@ def main() -> None:
 
 
 def _store(name: str) -> str:
-    """Return the image store of the Docker that is asked, empty for its own one."""
+    """Return the image store of the Docker in use, empty for its default one."""
     return "containerd" if golden.case(name).get("engine") == "containerd" else ""
 
 

@@ -86,7 +86,7 @@ def ask(line: str, environment: dict[str, str]) -> Answer:
 
 
 def main(names: list[str]) -> int:
-    """Ask the named cases anew, or all, and forget those that are no more."""
+    """Run the named cases again, or all, and drop those that no longer exist."""
     wanted = {name: lines for name, lines in CASES.items() if not names or name in names}
     folder = Path(tempfile.mkdtemp(prefix="parity-"))
     try:

@@ -28,7 +28,7 @@ from tests.ports import free_port
 
 
 def missing_registry() -> str:
-    """Return what is missing for a real registry, or empty text."""
+    """Return the missing requirement of a real registry, or an empty string."""
     return "" if shutil.which("docker-registry") else "docker-registry is not installed"
 
 

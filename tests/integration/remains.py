@@ -1,4 +1,4 @@
-"""What is left of a store on disk and in its records, and which processes still see it."""
+"""The remains of a store on disk, in its records and in processes that still see it."""
 
 from __future__ import annotations
 
@@ -8,11 +8,11 @@ from pathlib import Path
 
 from tests.integration.engine_fixtures import Place
 
-# Folders that are empty when there is no container; those in capitals are of the run root.
+# Folders that are empty without containers; those in capitals are in the run root.
 OF_CONTAINERS = ("containers", "uppers", "volumes", "staging", "RUNTIME", "MOUNTS", "CGROUPS")
-# Those that are empty when there is no image, build cache or build either.
+# Folders that are empty if there is also no image, build cache or build.
 OF_STORES = (*OF_CONTAINERS, "content/blobs/sha256", "layers", "locks", "BUILDS", "caches")
-# What a store and its run root may have at their tops.
+# Allowed entries at the top of a store and of its run root.
 AT_ROOT = (
     *("boot-id", "containers", "content", "ingest", "layers", "locks", "reserve", "uppers"),
     *(
@@ -30,7 +30,7 @@ _STANDING = {"layers": {"scratch"}}
 
 
 def remains(place: Place, *names: str) -> dict[str, list[str]]:
-    """Return what is in those of the store's folders that are not empty."""
+    """Return the contents of the store's folders that are not empty."""
     found = {}
     for name in names:
         folder = place.run_root / name.lower() if name.isupper() else place.root / name

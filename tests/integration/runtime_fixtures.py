@@ -117,7 +117,7 @@ class Lab:
             yield mounts
 
     def call(self, function: Callable[P, T], *args: P.args, **flags: P.kwargs) -> T:
-        """Return what a function that starts the runtime returns."""
+        """Return the result of a function that starts the runtime."""
         if self._prepare is None:
             return function(*args, **flags)
         with self.mounts() as mounts:

@@ -1,4 +1,4 @@
-"""A client of registries that answer as scripted, and what such registries serve."""
+"""A client of scripted registries, and their content."""
 
 from __future__ import annotations
 
@@ -52,7 +52,7 @@ def sequence(*answers: Answer) -> Script:
 
 
 class TokenServer:
-    """A registry with a token server of its own; tokens are good for ``uses`` requests each."""
+    """A registry with its own token server; each token is valid for ``uses`` requests."""
 
     def __init__(self, inner: Script, *, uses: int = 1000, key: str = "token") -> None:
         self.inner = inner

@@ -81,7 +81,7 @@ with Engine(root=Path(root), run_root=Path(run_root)) as engine:
 
 @dataclass(frozen=True, slots=True)
 class Outcome:
-    """What a soak came to: ``left`` is what the machine still had, by kind."""
+    """The result of a soak test: ``left`` are the remains on the machine, by kind."""
 
     cycles: int
     kernels_killed: int
@@ -123,7 +123,7 @@ def soak(
         left = settled(engine, before, timeout=30)
         left |= _kept(engine, place)
     if staged := sorted(os.listdir(place.root / "staging")):
-        left["staging"] = staged  # an engine that has ended has deleted what it took away
+        left["staging"] = staged  # an engine that has ended has deleted its removed objects
     took = time.monotonic() - begun
     return Outcome(tally.stat().st_size, killed, took, tuple(complaints), left)
 
@@ -140,7 +140,7 @@ def _ended(program: subprocess.Popen[str]) -> list[str]:
 
 
 def _kept(engine: Engine, place: Place) -> dict[str, list[str]]:
-    """Return what the store itself still has: records, files of containers, namespaces' names."""
+    """Return the remains in the store: records, files of containers, names of namespaces."""
     context = engine._context
     folders = {
         "bundles": place.root / "containers",

@@ -182,7 +182,7 @@ def test_the_disk_and_the_service_are_described(client: Client, busybox: str) ->
 def test_a_client_that_vanishes_leaves_no_build_and_no_command_behind(
     client: Client, engine: Engine, busybox: str, tmp_path: Path
 ) -> None:
-    """What runs too long is seen by the fixture: no process, mount or cgroup may be left."""
+    """The fixture checks the remains: no process, mount or cgroup may be left."""
     (tmp_path / "Dockerfile").write_text(f"FROM {busybox}\nRUN sleep 300\n")
     client.docker("run", "-d", "--name", "host", busybox, "sleep", "300")
     words = (

@@ -1,4 +1,4 @@
-"""docker-py against the service, and bare requests: what clients send, and what nobody should."""
+"""docker-py against the service, and raw requests: valid and hostile ones."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""One bad record costs what it describes, and nothing else.
+"""One bad record affects only the object that it describes.
 
 Each table gets rows of garbage bytes, wrong types and nulls.  Seen to fail at 39323e0: every verb,
 the repair and the reset too, ended with "a record in containers is damaged" (or a traceback of
@@ -137,7 +137,7 @@ CASES = {
 def test_a_damaged_row(place: Place, case: str) -> None:
     change(place, CASES[case])
     if case.startswith("images"):
-        # Both images are damaged: what needs one says so, all else works.
+        # Both images are damaged: operations that need one fail with a message, the others work.
         with place.engine() as engine:
             assert engine.images() == []
             assert len(engine.containers(all=True)) == 2

@@ -1,4 +1,4 @@
-"""Images in archives: what we save we and others load, what others save we load."""
+"""Images in archives: others load our archives, and we load theirs and our own."""
 
 from __future__ import annotations
 

@@ -91,7 +91,7 @@ def test_the_keys_detach_and_the_container_goes_on_and_is_settled(
     assert (result.detached, result.exit_code) == (True, 0)
     assert b"heard hello" in result.stdout
     assert engine.containers.get("left").status.alive
-    # Nobody waits for it and nobody looks: its exit command records the end.
+    # No process waits for it or looks it up: its exit command records the end.
     events = engine.system.events(after=0, filters={"container": ["left"], "event": ["die"]})
     assert next(iter(events)).attributes["exitCode"] == "0"
 
@@ -278,7 +278,7 @@ def test_a_foreground_container_whose_kernel_is_killed_is_settled_at_its_end(
     assert any(event.action == "start" for event in feed)
     kernel.kill()
     kernel.wait()
-    # Nobody looks: to follow the events settles nothing.
+    # No lookup: following the events settles nothing.
     death = next(event for event in feed if event.action == "die")
     assert death.attributes["exitCode"] == "6"
     assert engine.containers.get("orphan").exit_code == 6
@@ -291,7 +291,7 @@ def test_a_flood_is_interrupted_at_once(engine: Engine, busybox: str) -> None:
     began = time.monotonic()
     with pytest.raises(KeyboardInterrupt):
         engine.run(busybox, ["yes"], rm=True, network="none", on_output=interrupt)
-    # The figure (200 ms) is the bench's; what must not be is a wait for who does not read.
+    # The figure (200 ms) is the bench's; only a wait for an idle reader is an error.
     assert time.monotonic() - began < 4
     assert engine.containers(all=True) == []
 

@@ -33,7 +33,7 @@ from tests.integration.engine_fixtures import Place, demolish
 pytestmark = pytest.mark.skipif(os.geteuid() != 0, reason="needs root")
 
 EVIL = "\x1b]52;c;cm0gLXJmIC8=\x07\x1b[2J\x9b31m\u202e"
-# What a terminal obeys; the display's own sequences of colour are not among these.
+# Control sequences of terminals, except the display's own colours.
 _ACTS = re.compile("\x1b\\]|\x1b\\[2J|[\x07\x08\x7f-\x9f\u202e]")
 
 
@@ -278,7 +278,7 @@ def test_builds_of_a_stranger(
 
 
 def test_magics_and_the_panel(stranger: Engine) -> None:
-    """What a notebook saves and a page shows is as clean as a terminal."""
+    """Saved notebooks and pages are as clean as terminals."""
     shell = InteractiveShell()
     load_ipython_extension(shell)
     magics = registered(shell)
@@ -302,7 +302,7 @@ def test_magics_and_the_panel(stranger: Engine) -> None:
 
 
 def called(function: Callable[[], object]) -> str:
-    """Return what a call raises, as a person sees it."""
+    """Return the error of a call as shown to the user."""
     with pytest.raises(ContainersError) as caught:
         function()
     return caught.value.report()

@@ -1,4 +1,4 @@
-"""The build cache: what other stores give and get, and what is forgotten."""
+"""The build cache: its import and export, and its limits."""
 
 from __future__ import annotations
 
@@ -62,7 +62,7 @@ def other(base: Path, tmp_path: Path) -> Iterator[Engine]:
 
 
 def built(engine: Engine, bench: Bench, text: str = TEXT, **flags: Any) -> dict[str, str]:
-    """Build, and return what became of each step by its title."""
+    """Build, and return the outcome of each step by its title."""
     events: list[Event] = []
     image = engine.build(
         bench.context, dockerfile=text, emit=events.append, network="none", **flags
@@ -172,7 +172,7 @@ def test_a_cache_of_buildkits_is_told_apart(bench: Bench, tmp_path: Path) -> Non
     (tmp_path / "index.json").write_text(json.dumps({"schemaVersion": 2, "manifests": [whole]}))
     bench.build("FROM busybox\nRUN echo $$ b\n", cache_from=f"type=local,src={tmp_path}")
     told = [one.detail for one in bench.events if isinstance(one, TaskFinished)]
-    assert "a cache of BuildKit's; its keys mean nothing to another builder" in told
+    assert "a cache written by BuildKit; its keys mean nothing to another builder" in told
 
 
 def test_a_damaged_layer_of_a_cache_is_never_used(

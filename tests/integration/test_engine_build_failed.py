@@ -1,4 +1,4 @@
-"""What a failed step leaves, and how one looks at it."""
+"""The file system of a failed step, and its inspection."""
 
 from __future__ import annotations
 
@@ -72,7 +72,7 @@ def test_debug_tells_at_once_where_there_is_no_terminal(bench: Bench) -> None:
             bench, "build", "--debug", "-", stdin=b"FROM busybox\nRUN echo x > /left; false\n",
             on_output=lambda _, data: written.append(data), program="%container",
         )  # fmt: skip
-    assert caught.value.hint == "look at what it left: %container builder debug COMMAND"
+    assert caught.value.hint == "inspect its files: %container builder debug COMMAND"
     assert b"%container builder debug --step" in b"".join(written)
     assert "/left" in b"".join(written).decode()
 

@@ -17,7 +17,7 @@ from tests.integration.build_bench import Bench
 
 pytestmark = pytest.mark.skipif(os.geteuid() != 0, reason="needs root")
 
-# Forks, ignores what it can, and leaves its session: only its cgroup holds it together.
+# Forks, ignores all signals that it can, and leaves its session: only its cgroup contains it.
 STUBBORN = (
     "trap '' INT TERM HUP QUIT; for n in 1 2 3; do"
     " (trap '' INT TERM HUP; setsid sh -c \"trap '' TERM; sleep 98765\") & done;"

@@ -1,4 +1,4 @@
-"""Where a build's result goes: formats, archives, folders, files of facts."""
+"""The outputs of builds: formats, archives, folders, metadata files."""
 
 from __future__ import annotations
 

@@ -339,7 +339,7 @@ def test_what_run_steps_find_around_them(bench: Bench) -> None:
         bench.build(text, no_cache=True, add_host=["nonsense"])
     with pytest.raises(ContainersError, match="invalid ulimit"):
         bench.build(text, no_cache=True, ulimit="nosuch=1")
-    # As with BuildKit it is no part of what a step is known by.
+    # As in BuildKit, it is not part of a step's cache key.
     assert bench.build(text, add_host=["db:10.1.2.4"]).id == image.id
 
 

@@ -1,4 +1,4 @@
-"""What an engine holds, as tables; as collections: ``tests/conformance/test_engines.py``."""
+"""The objects of an engine as tables; as collections: ``tests/conformance/test_engines.py``."""
 
 from __future__ import annotations
 

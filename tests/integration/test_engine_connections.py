@@ -103,7 +103,7 @@ def test_networks_are_joined_and_left_while_it_runs(two: Engine, busybox: str) -
     assert box.short_id not in output(box, "cat /etc/hosts")
     two.networks.connect("front", "box")
     assert "default via 10.214.1.1 dev eth0" in output(box, "ip route")
-    # What is joined while it is stopped is there at the next start.
+    # Networks joined while it is stopped are present after the next start.
     box.stop(timeout=0)
     two.networks.connect("back", "box", alias=["store"])
     box.start()
@@ -129,7 +129,7 @@ def test_ports_follow_the_default_route(two: Engine, busybox: str) -> None:
 
 
 def test_every_address_is_of_both_families(two: Engine, busybox: str) -> None:
-    """As with Docker: only a network with IPv6 leads on what comes by it."""
+    """As in Docker, only a network with IPv6 forwards IPv6 traffic."""
     every = ["com.docker.network.bridge.host_binding_ipv4=0.0.0.0"]
     two.networks.create("open", subnet=["10.214.3.0/24", "fd14:3::/64"], ipv6=True, opt=every)
     try:

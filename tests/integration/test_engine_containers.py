@@ -629,7 +629,7 @@ def test_exec(engine: Engine, busybox: str) -> None:
     assert int(more.split()[1], 16) > int(caps.split()[1], 16)
     terminal = container.exec(["sh", "-c", "tty; stty size"], tty=True)
     assert terminal.output.split() == ["/dev/pts/0", "24", "80"]
-    # What a program writes at once may get two carriage returns from runc's two terminals.
+    # Early output of a program may get two carriage returns from runc's two terminals.
     echoed = container.exec(["cat"], tty=True, stdin=b"typed\n").output
     assert echoed.replace("\r", "") == "typed\ntyped\n"
     container.stop(timeout=0)

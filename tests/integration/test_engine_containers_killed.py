@@ -26,7 +26,7 @@ from tests.integration.engine_fixtures import (
 )
 from tests.integration.waiting import until
 
-# What a kernel does again and again until it is killed.
+# The work that a kernel repeats until it is killed.
 _BUSY = """
 import itertools, sys
 from jupyter_containers.engine import Engine
@@ -92,7 +92,7 @@ def test_thirty_kernels_are_killed_and_nothing_is_lost_or_left(own: Engine, plac
                 later.containers.remove(container.id, force=True, volumes=True)
             left = settled(later, before, timeout=3)
             if left:
-                # What was being made at the very moment is found by the next look.
+                # The container that was just being created is found by the next lookup.
                 with place.engine() as again:
                     left = settled(again, before, timeout=3)
             assert not left, f"round {number}, {verb}: {left}"
@@ -166,7 +166,7 @@ def test_a_container_outlives_its_kernel_and_ends_without_one(own: Engine, place
     port = orphan(place, "sleep 0.7; echo done; exit 6", publish="80")
     assert is_held(port)
     assert own._context.firewall.current() != {}
-    # Nobody looks: only the records are read, without settling anything.
+    # No lookup: only the records are read, without settling anything.
     records = own._context.containers
     until(lambda: records.by_name("orphan").state.status is Status.EXITED)
     assert records.by_name("orphan").state.exit_code == 6
@@ -239,7 +239,7 @@ def test_monitor_and_container_killed_together(own: Engine, place: Place) -> Non
 
 
 def test_a_reboot_leaves_no_container_running(own: Engine, place: Place) -> None:
-    """What a restart of the machine does: processes and the run folder are gone."""
+    """Simulate a restart of the machine: processes and the run folder are gone."""
     container = own.run(BUSYBOX, ["sleep", "60"], detach=True, publish=["80"], name="old")
     port = container.record.ports[0].host_port
     own._context.runtime.kill_all(container.id)

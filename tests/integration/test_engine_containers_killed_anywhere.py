@@ -79,9 +79,9 @@ def survives(
 
 
 def is_true(engine: Engine, point: str, last: int) -> None:
-    """Fail when a container is not as ``ps`` says, or a start is not told as often as it was."""
+    """Fail if a container's state is not that of ``ps``, or events do not match its starts."""
     listed = engine.containers(all=True)  # the look
-    deadline = time.monotonic() + 10  # what ends by itself may do so while it is looked at
+    deadline = time.monotonic() + 10  # containers may end by themselves during the check
     while wrong := [untruth(engine, one) for one in engine.containers(all=True)]:
         if not any(wrong):
             break
@@ -229,7 +229,7 @@ def test_a_restart_by_its_policy(deaths: Deaths, own: Engine, place: Place) -> N
     assert survives(deaths, own, place, due, be_restarted) > 20
 
 
-# Where the program was started and its record does not say so yet, and where it was not started.
+# Points at which the program runs but is not recorded yet, and at which it was not started.
 _STARTED = ("wrote exec.fifo #1", "read exec.fifo #1", "removed exec.fifo #1")
 _UNSTARTED = ("started conmon #1", "after change an entry of containers #3")
 

@@ -121,7 +121,7 @@ def test_killed_while_building(home: Place, tmp_path: Path) -> None:
     arguments = ("build", str(context), BUILD)
     finished = 0
     for number in range(20):
-        # Another kernel of the same store works on, and must not take what is not its own.
+        # Another kernel of the same store keeps working, and must not touch objects of others.
         finished += kill_after(home, chance.uniform(0.0, 0.5), *arguments)
         with home.engine() as engine:
             is_whole(engine)

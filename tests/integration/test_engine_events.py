@@ -1,4 +1,4 @@
-"""The feed of events: in order, across processes, whoever makes them."""
+"""The feed of events: in order, across processes, from any of them."""
 
 from __future__ import annotations
 

@@ -81,8 +81,8 @@ def test_variables_that_programs_live_by_stay(engine: Engine, busybox: str) -> N
     [
         ("true", ResultNotFoundError, "left no result r"),
         ("echo 1 > $r.json; echo 2 > $r.txt", VerificationError, "several results r"),
-        ("ln -s /etc/shadow $r.txt", VerificationError, "no regular file"),
-        ("mkfifo $r.txt", VerificationError, "no regular file"),
+        ("ln -s /etc/shadow $r.txt", VerificationError, "not a regular file"),
+        ("mkfifo $r.txt", VerificationError, "not a regular file"),
         ("echo { > $r.json", VerificationError, "not what its suffix says"),
         ("exit 3", ContainerFailedError, "exit code 3"),
     ],
@@ -108,9 +108,9 @@ def test_a_bad_result_is_one_line(
             "p=$r; for i in $(seq 70); do p=$p/d; done; mkdir -p $p; : > $p/f",
             "more than 64 folders",
         ),
-        ("mkfifo $r.txt", "r.txt is no regular file"),
-        ("ln -s /etc/shadow $r.txt", "r.txt is no regular file"),
-        ("ln -s /etc $r", "the result r is no regular file"),
+        ("mkfifo $r.txt", "r.txt is not a regular file"),
+        ("ln -s /etc/shadow $r.txt", "r.txt is not a regular file"),
+        ("ln -s /etc $r", "the result r is not a regular file"),
     ],
 )
 def test_a_result_never_takes_the_kernels_memory(
@@ -135,12 +135,12 @@ def _peak() -> int:
 @pytest.mark.parametrize(
     ("flags", "words"),
     [
-        ({"inputs": {"x": object()}}, "x cannot be handed over"),
+        ({"inputs": {"x": object()}}, "x cannot be passed to a container"),
         ({"inputs": {"not a name": 1}}, "is not a variable's name"),
         ({"inputs": {"x=../y": 1}}, "leaves /data/in"),
         ({"inputs": {"x=same": 1, "y=same": 2}}, "the same file"),
-        ({"inputs": {"x": Path("/nowhere")}}, "there is no file /nowhere"),
-        ({"inputs": {"x": 1}, "detach": True}, "waited for"),
+        ({"inputs": {"x": Path("/nowhere")}}, "no such file: /nowhere"),
+        ({"inputs": {"x": 1}, "detach": True}, "in the foreground"),
         ({"results": ["a-b"]}, "is not a variable's name"),
     ],
 )
@@ -177,7 +177,7 @@ def test_a_scripts_error_is_its_own_traceback(engine: Engine, busybox: str, pyth
     assert "run.py" not in tail
     for script, words in [
         ("pass", "the cell has not set r"),
-        ("r = {1}", "cannot hand back r: set is none of"),
+        ("r = {1}", "cannot return r: set is not one of"),
     ]:
         with pytest.raises(ContainerFailedError) as caught:
             engine.run(python, "python", rm=True, results=["r"], script=script)

@@ -1,4 +1,4 @@
-"""explain: what it says of a real container is what the kernel says."""
+"""explain agrees with the kernel about a real container."""
 
 import glob
 import os

@@ -71,7 +71,7 @@ def test_out_by_dockers_rules(engine: Engine, box: Container, tmp_path: Path) ->
     engine.containers.copy(f"{name}:/data", here)  # a folder into a folder
     assert (tmp_path / "data/sub/b").read_text() == "B\n"
     (tmp_path / "into").mkdir()
-    engine.containers.copy(f"{name}:/data/.", f"{here}/into")  # what is in it
+    engine.containers.copy(f"{name}:/data/.", f"{here}/into")  # its contents
     assert sorted(os.listdir(tmp_path / "into")) == ["a", "link", "sub"]
     assert os.readlink(tmp_path / "into/link") == "a"
     engine.containers.copy(f"{name}:/vol/v", here)  # out of a volume
@@ -292,9 +292,9 @@ def test_a_bind_that_leads_elsewhere_by_now_shows_nothing_of_it(
     # Another container that has ``shared`` does this.
     (tmp_path / "shared/x").rmdir()
     (tmp_path / "shared/x").symlink_to(tmp_path / "host")
-    with pytest.raises(InvalidArgumentError, match="leads through a symbolic link now"):
+    with pytest.raises(InvalidArgumentError, match="now leads through a symbolic link"):
         engine.containers.copy(f"{box.id}:/x/secret", f"{tmp_path}/stolen")
-    with pytest.raises(InvalidArgumentError, match="leads through a symbolic link now"):
+    with pytest.raises(InvalidArgumentError, match="now leads through a symbolic link"):
         engine.containers.copy(f"{tmp_path}/host/secret", f"{box.id}:/x/planted")
     assert os.listdir(tmp_path / "host") == ["secret"]
     assert not (tmp_path / "stolen").exists()

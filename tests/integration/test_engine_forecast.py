@@ -1,4 +1,4 @@
-"""``build --call=cache``: what a build would take from the cache, and why not the rest."""
+"""``build --call=cache``: the steps that are cached, and why the others are not."""
 
 from __future__ import annotations
 
@@ -29,13 +29,13 @@ CMD ["true"]
 
 
 def told(bench: Bench, text: str, **flags: Any) -> list[tuple[str, str]]:
-    """Return the words of each step that would not be cached."""
+    """Return the reason of each step that would not be cached."""
     steps = bench.engine.builds.forecast(bench.context, dockerfile=text, **flags)
     return [(step.title.partition("] ")[2], step.reason) for step in steps if not step.cached]
 
 
 def carried_out(bench: Bench, text: str) -> list[tuple[str, str]]:
-    """Build, and return the same of what happened."""
+    """Build, and return the same for the steps that ran."""
     bench.build(text)
     return [(detail, "") for outcome, detail in bench.steps if outcome == "done" and detail]
 

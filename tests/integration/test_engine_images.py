@@ -34,7 +34,7 @@ pytestmark = pytest.mark.skipif(os.geteuid() != 0, reason="needs root")
 
 @pytest.fixture
 def own(tmp_path: Path) -> Iterator[Engine]:
-    """An engine with a store of its own, busybox in it."""
+    """An engine with its own store that contains busybox."""
     with fresh_engine(tmp_path / "own") as engine:
         engine.images.bootstrap("busybox")
         yield engine
@@ -432,7 +432,7 @@ def test_the_tree_of_layers(own: Engine) -> None:
 
 
 def test_what_each_thing_takes(own: Engine) -> None:
-    """Unique bytes and each shared one once are what ``system df`` says of images."""
+    """``system df`` counts the unique bytes of images, and shared bytes once."""
     variant(own, "head -c 70000 /dev/urandom > /big", tag="one")
     own.containers.create("one", ["true"], name="user")
     details = own.system.disk_details()

@@ -23,7 +23,7 @@ pytestmark = pytest.mark.skipif(os.geteuid() != 0, reason="needs root")
 
 @pytest.fixture
 def place(tmp_path: Path) -> Iterator[Place]:
-    """A store of its own."""
+    """A separate store."""
     place = Place.under(tmp_path / "own")
     yield place
     with place.engine() as engine:
@@ -104,7 +104,7 @@ def push(engine: Engine, name: str) -> None:
 
 
 def prune(engine: Engine, name: str) -> None:
-    """Remove an image, or what it left when it is gone."""
+    """Remove an image, or its remains if it was removed."""
     if engine._images.lookup(name):
         engine.images.remove(name, force=True)
     else:

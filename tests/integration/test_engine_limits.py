@@ -1,4 +1,4 @@
-"""Limits measured: what a container may use, what `update` changes, and that its end is the end."""
+"""Measured limits: a container's usage, changes by `update`, and its complete end."""
 
 from __future__ import annotations
 
@@ -173,7 +173,7 @@ def test_forced_removal_leaves_no_process(engine: Engine, busybox: str, script: 
 
 
 def test_the_end_ends_also_what_shares_the_hosts_processes(engine: Engine, busybox: str) -> None:
-    """No namespace ends with its first process there; the cgroup tells what is the container's."""
+    """With the host's processes no namespace ends with its first process; the cgroup holds them."""
     script = "sleep 321 & sleep 0.1; exit 0"
     engine.run(busybox, ["sh", "-c", script], pid="host", name="left", **NONE)
     container = engine.containers.get("left")

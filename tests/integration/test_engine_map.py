@@ -113,7 +113,7 @@ def test_without_check_an_exit_code_is_told(engine: Engine, busybox: str) -> Non
 
 
 def test_what_fails_is_tried_again(engine: Engine, busybox: str, tmp_path: Path) -> None:
-    # The second attempt finds what the first has left.
+    # The second attempt finds the files of the first.
     script = "test -e /work/{} && echo again || { touch /work/{}; exit 1; }"
     found = engine.workloads.map(
         busybox, ["sh", "-c", script], ["a", "b"], retries=1, here=tmp_path, **NONE
@@ -126,10 +126,10 @@ def test_what_fails_is_tried_again(engine: Engine, busybox: str, tmp_path: Path)
 @pytest.mark.parametrize(
     ("flags", "words"),
     [
-        ({"detach": True}, "leave detach"),
-        ({"name": "one"}, "leave detach"),
-        ({"workers": 0}, "workers is 1 or more"),
-        ({"retries": -1}, "retries 0 or more"),
+        ({"detach": True}, "omit detach"),
+        ({"name": "one"}, "omit detach"),
+        ({"workers": 0}, "workers must be at least 1"),
+        ({"retries": -1}, "retries at least 0"),
         ({"stdin": True, "into": "x"}, "not both"),
         ({"memroy": 1}, "unknown option"),
     ],

@@ -40,7 +40,7 @@ def fetch(address: str) -> str:
 
 
 def get(container: Container, address: str) -> str | None:
-    """Return what a container gets from an address, None when nobody answers."""
+    """Return a container's answer from an address, None if there is none."""
     host, _, port = address.partition(":")
     # The wget of Debian's static busybox crashes in any root without glibc's name service files.
     command = ["nc", "-w", "1", host, port or "80"]
@@ -81,7 +81,7 @@ def test_the_default_bridge(engine: Engine, busybox: str) -> None:
     assert get(web, "127.0.0.1") == web.short_id
     other = engine.run(busybox, ["sleep", "60"], detach=True, name="other")
     assert get(other, web.ip_address) == web.short_id
-    # There are no names on it, but everyone knows itself and the host.
+    # It resolves no names, but every container knows itself and the host.
     assert get(other, "web") is None
     hosts = other.exec(["cat", "/etc/hosts"]).output
     assert f"{other.ip_address}\t{other.short_id}" in hosts
@@ -233,19 +233,19 @@ def test_a_connection_that_outlives_its_container_does_not_keep_the_network(
     engine.run(
         busybox, ["nc", "-ll", "-p", "9", "-e", "cat"], detach=True, name="far", network="parting"
     )
-    # Connected, and then deaf: what the other side says at its end is not heard.
+    # Connected, then unreachable: the other side's FIN does not arrive.
     talk = "sleep 100 | nc far 9 & sleep 0.5; kill -STOP $!; echo still; sleep 100"
     near = engine.run(busybox, ["sh", "-c", talk], detach=True, name="near", network="parting")
     until(lambda: b"still" in b"".join(line.data for line in near.logs()))
     engine.containers.remove("far", force=True)
-    # Now its kernel says goodbye to somebody who is no longer there, again and again.
+    # Now its kernel keeps sending FIN to a peer that no longer exists.
     engine.containers.remove("near", force=True)
     engine.networks.remove("parting")
     assert "parting" not in [network.name for network in engine.networks()]
 
 
 def _loops(attacker: Container, port: int) -> str:
-    """Return what a container that sends 127.0.0.1 to its gateway gets from a port there."""
+    """Return the answer of a port to a container that routes 127.0.0.1 to its gateway."""
     script = (
         "set -- $(ip route | grep ^default); ip addr del 127.0.0.1/8 dev lo 2>/dev/null;"
         " ip route replace 127.0.0.1/32 via $3 dev eth0 || exit 9;"

@@ -1,4 +1,4 @@
-"""Options of run and create on the real runtime: what a container is given, and what is refused."""
+"""Options of run and create on the real runtime: their effect, and refused values."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What a pull asks of a registry, and what it tells about it."""
+"""The requests and the progress of a pull."""
 
 from __future__ import annotations
 
@@ -267,7 +267,7 @@ def test_documents_of_both_kinds_mixed(
     layer: str,
     own_type: bool,
 ) -> None:
-    """What one kind of document may hold of the other, and a type that only the header tells."""
+    """Documents of one kind with parts of the other, and a media type only in the header."""
     served.image([tar(member("f", b"1")), tar(member("g", b"2"))], "1")
     manifest = json.loads(served.manifests["1"][1])
     manifest["layers"][0]["mediaType"] = layer
@@ -304,7 +304,7 @@ def test_a_pause_that_a_registry_asks_for_is_told(
     events: list[Event] = []
     own.pull(f"{scripted.host}/app:1", emit=events.append)
     titles = [event.title for event in events if isinstance(event, TaskStarted)]
-    assert f"{scripted.host} is asked again in 1 s" in titles
+    assert f"{scripted.host} is retried in 1 s" in titles
 
 
 def test_without_internet_the_error_says_what_can_be_made(
@@ -331,11 +331,11 @@ def test_a_name_like_one_that_is_here_is_named(
     own.images.tag(f"{scripted.host}/app:1", "weather")
     with pytest.raises(ContainersError) as caught:
         own.pull(f"{scripted.host}/app:nosuch")
-    assert caught.value.hint.startswith(f"did you mean {scripted.host}/app:1, which is here?")
+    assert f"did you mean {scripted.host}/app:1, which is stored here?" in caught.value.hint
     own.images.tag("weather", f"{scripted.host}/weather:2")
     with pytest.raises(ContainersError) as caught:
         own.run(f"{scripted.host}/wether", ["true"])
-    assert f"did you mean {scripted.host}/weather:2, which is here?" in caught.value.hint
+    assert f"did you mean {scripted.host}/weather:2, which is stored here?" in caught.value.hint
     with pytest.raises(ContainersError) as caught:
         own.pull(f"{scripted.host}/quite-another")
     assert "did you mean" not in caught.value.hint
@@ -344,12 +344,12 @@ def test_a_name_like_one_that_is_here_is_named(
 def test_an_image_that_is_here_is_said_to_be_here(
     own: Engine, served: ServedImage, scripted: ScriptedRegistry
 ) -> None:
-    """Another name was offered before, and no word told that the image can be used."""
+    """Before, another name was suggested, without a hint that the image can be used."""
     served.image([tar(member("f", b"1"))], "1")
     own.pull(f"{scripted.host}/app:1")
     for name in (f"{scripted.host}/app:2", "registry.invalid/app:1"):
         own.images.tag(f"{scripted.host}/app:1", name)
         with pytest.raises(ContainersError) as caught:
             own.pull(name)
-        assert caught.value.hint.startswith(f"{name} is here and can be used")
+        assert caught.value.hint.startswith(f"{name} is stored here and can be used")
         assert "did you mean" not in caught.value.hint

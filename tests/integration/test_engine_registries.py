@@ -83,7 +83,7 @@ def test_a_registry_in_one_line(engine: Engine, own_registry: str) -> None:
     assert [found.name for found in engine.registries.search(f"{own_registry}/app")] == ["team/app"]
     assert engine.registries.search(f"{own_registry}/nothing") == []
 
-    # The second line of the same kind finds what runs; what was pushed outlives the container.
+    # A second identical line finds the running registry; pushed images outlive the container.
     assert engine.registries.start(publish="0").address == own_registry
     engine.registries.stop()
     again = engine.registries.start(publish=own_registry.rpartition(":")[2])
@@ -117,7 +117,7 @@ def test_a_registry_asks_others_for_a_password(engine: Engine, own_registry: str
         assert json.load(answer) == {"repositories": []}
     assert len(registry.password) == 32
     assert registry.password not in repr(registry) + str(registry.container.inspect())
-    # The engine knows it by every name of the port, and sends it to nobody else.
+    # The engine finds it under every name of the port, and sends it to no other registry.
     for host in ("localhost", "127.0.0.1"):
         name = f"{host}:{registry.address.rpartition(':')[2]}/team/app:1"
         engine.images.tag("busybox", name)
@@ -198,7 +198,7 @@ def test_one_name_for_several_platforms(
         own.images.remove(name)
     assert own.pull(whole, platform="linux/amd64").digest == amd_digest
     assert own.pull(whole, platform="linux/arm64").digest == arm_digest
-    # A list of a list takes over what that one holds.
+    # A list of a list contains the entries of that list.
     own.manifests.create(f"{host}/copy:1", [whole])
     assert own.manifests.push(f"{host}/copy:1") != ""
     own.manifests.remove(f"{host}/copy:1")
@@ -289,7 +289,7 @@ def test_a_registry_where_removal_is_off(
 
 
 def test_the_address_answers(own_registry: str) -> None:
-    with pytest.raises(urllib.error.HTTPError, match="401"):  # and asks who is there
+    with pytest.raises(urllib.error.HTTPError, match="401"):  # and requests its address
         urllib.request.urlopen(f"http://{own_registry}/v2/")
 
 

@@ -354,7 +354,7 @@ def text_of(engine: Engine, name: str, **flags: Any) -> bytes:
     return b"".join(line.data for line in engine.containers.logs(name, **flags))
 
 
-# What Docker 20.10 keeps of the same burst: 20,074 and 20,076 bytes, and the newest with 17,479.
+# Docker 20.10 keeps files of 20,074 and 20,076 bytes from the same burst, and the newest of 17,479.
 BURST = "i=0; while [ $i -lt 3000 ]; do i=$((i+1)); echo line $i; done"
 ROTATED = ["max-size=20k", "max-file=3"]
 
@@ -400,7 +400,7 @@ def test_a_burst_is_rotated_as_it_is_written(engine: Engine, busybox: str) -> No
 
 
 def test_the_last_burst_of_a_container_is_rotated(engine: Engine, busybox: str) -> None:
-    """Seen to fail before: nobody looks at the log of a container that has ended."""
+    """Seen to fail before: no process watches the log of a container that has ended."""
     result = engine.run(busybox, ["sh", "-c", BURST], name="short", log_opt=ROTATED, **NONE)
     check_rotated(sizes_of(engine._lifecycle.bundle(result.container_id).folder))
     check_newest(text_of(engine, "short"))

@@ -50,7 +50,7 @@ def servers(engine: Engine, debian: str) -> str:
 
 
 def view(engine: Engine) -> tuple[set[str], str]:
-    """Return what the kernel knows of the engine's networks: links, and its table's maps."""
+    """Return the kernel's state of the engine's networks: links, and the maps of its table."""
     links = subprocess.run(["ip", "-o", "link"], capture_output=True, text=True, check=True).stdout
     names = set(re.findall(r"^\d+: (jcv\w+)", links, re.MULTILINE))
     table = engine._context.firewall.table

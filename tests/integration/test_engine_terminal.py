@@ -24,7 +24,7 @@ COMMAND = Path(sys.executable).with_name("jupyter-container")
 
 
 class Person:
-    """Somebody at a terminal: types, reads, resizes the window."""
+    """A user at a terminal: types, reads, resizes the window."""
 
     def __init__(self, place: Place, *words: str, rows: int = 33, columns: int = 111) -> None:
         self.ours, theirs = pty.openpty()

@@ -222,7 +222,7 @@ def test_zstd_layers(own: Engine, registry: DockerRegistry, frames: int) -> None
 
 @pytest.fixture(scope="module")
 def docker(tmp_path_factory: pytest.TempPathFactory) -> Iterator[list[str]]:
-    """Yield the command of a Docker client whose daemon, all its own, runs meanwhile."""
+    """Run a separate Docker daemon; yield the command of its client."""
     daemon, client = "/usr/sbin/dockerd", "/usr/bin/docker"
     if not (os.access(daemon, os.X_OK) and os.access(client, os.X_OK)):
         pytest.skip("Debian's docker.io is not installed")

@@ -45,7 +45,7 @@ def test_what_is_said_counts(engine: Engine, busybox: str, tmp_path: Path) -> No
     flags = {"here": tmp_path, "user": "7", "workdir": "/etc", "env": ["HOME=/h"]}
     done = engine.run(busybox, words, rm=True, network="none", **flags)
     assert done.output == "7\n/etc\n/h\n"
-    with pytest.raises(InvalidArgumentError, match="there is no folder /nowhere"):
+    with pytest.raises(InvalidArgumentError, match="no such folder: /nowhere"):
         engine.run(busybox, words, here="/nowhere")
     assert engine.containers(all=True) == []
 
@@ -63,4 +63,4 @@ def test_the_flag_of_the_command_line(engine: Engine, busybox: str, tmp_path: Pa
     finally:
         os.chdir(before)
     assert (tmp_path / "flag").stat().st_uid == 4321
-    assert "here" not in RunOptions.__struct_fields__  # what is recorded are mount, user, workdir
+    assert "here" not in RunOptions.__struct_fields__  # mount, user and workdir are recorded

@@ -1,4 +1,4 @@
-"""The examples of ``--help`` and the reference do what they say, in the world they tell of."""
+"""The examples of ``--help`` and the reference work with the objects that they use."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ FROM base
 COPY index.html /srv/
 EXPOSE 8000
 """
-# What others try: terminals, registries and manifests, what changes this machine or a user's home.
+# Tested elsewhere: terminals, registries and manifests, changes of this machine or a user's home.
 ELSEWHERE = {
     "run -it --rm busybox sh",
     "exec -it web sh",
@@ -52,7 +52,7 @@ ELSEWHERE = {
 }
 GROUPS_ELSEWHERE = {"pull", "push", "search", "login", "logout", "registry", "manifest"}
 GROUPS_ELSEWHERE |= {"store", "kernel", "magics", "session"}
-# What an example shows, where it shows something that does not change.
+# The output of an example, if it is always the same.
 SHOWN = {
     "run --rm busybox echo hello": "hello",
     "run --rm -m 512m --cpus 1.5 -v data:/data -e LEVEL=debug app:1 env": "LEVEL=debug",
@@ -105,7 +105,7 @@ RUNNING = {
 
 @pytest.fixture
 def world(engine: Engine, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Engine:
-    """The images, containers and files of the examples; what one has altered is made anew."""
+    """The images, containers and files of the examples; changed ones are created again."""
     monkeypatch.chdir(tmp_path)
     app = tmp_path / "app"
     app.mkdir()
@@ -141,7 +141,7 @@ def world(engine: Engine, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> En
 
 
 def before(engine: Engine, line: str) -> str:
-    """Do what an example comes after; return its line for this machine."""
+    """Prepare an example; return its line for this machine."""
     if line.startswith("compose ") and "config" not in line and " -d" not in line:
         application = engine.compose()
         application.unpause()

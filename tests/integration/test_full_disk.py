@@ -72,7 +72,7 @@ class Small:
         )
 
     def says(self, line: str) -> str:
-        """Return what a command prints; it must succeed and be silent about errors."""
+        """Return a command's output; it must succeed without errors."""
         done = self.command(line)
         assert done.returncode == 0, done.stderr
         return done.stdout
@@ -177,7 +177,7 @@ VERBS: dict[str, Callable[[Small], None]] = {
 
 
 def _whole_again(small: Small) -> None:
-    """With room again everything works, and nothing is there that nobody names."""
+    """With free space again everything works, and no unreferenced files remain."""
     small.empty()
     with small.place.engine() as engine:
         assert engine.run("busybox", ["echo", "works"], rm=True, network="none").output == "works\n"
@@ -197,7 +197,7 @@ def test_a_full_disk(small: Small, verb: str, what: str) -> None:
 
 
 def test_a_full_disk_without_a_reserve(small: Small) -> None:
-    """What others took of the reserve in the same moment, or a store of before it."""
+    """The reserve was used by another process at the same moment, or the store is older."""
     for file in (small.place.root / "reserve").iterdir():
         file.unlink()
     small.fill()
@@ -215,7 +215,7 @@ def test_a_full_disk_without_a_reserve(small: Small) -> None:
 
 
 def test_a_container_that_takes_every_byte_that_is_given_up(small: Small) -> None:
-    """What fills the disk goes on filling it: looking at it and ending it work all the same."""
+    """A container that keeps filling the disk can still be inspected and stopped."""
     greedy = "while :; do cat /dev/zero >> /greedy 2>/dev/null || :; done"
     with small.place.engine() as engine:
         engine.run("busybox", ["sh", "-c", greedy], name="greedy", network="none", detach=True)

@@ -1,4 +1,4 @@
-"""Every folder of tests/data/dockerfiles becomes what a real Docker (or buildah) made of it."""
+"""Every folder of tests/data/dockerfiles builds the same as with a real Docker (or buildah)."""
 
 from __future__ import annotations
 
@@ -44,7 +44,7 @@ def test_case(name: str, oven: Engine, tmp_path: Path) -> None:
         }
         checks = expected.pop("checks", None)
         if checks is not None and "error" not in expected:
-            # Docker repeats what one line is told several times.
+            # Docker repeats a message that applies to one line several times.
             wanted = [one for at, one in enumerate(checks) if one not in checks[:at]]
             assert _differences(_checks(oven, context, options), wanted) == []
 
@@ -73,7 +73,7 @@ def test_case(name: str, oven: Engine, tmp_path: Path) -> None:
 
 
 def _checks(oven: Engine, context: Path, options: dict[str, Any]) -> list[list[Any]]:
-    """Return what BuildKit's rules find, as it is frozen; the rules of our own are left out."""
+    """Return the findings of BuildKit's rules in frozen form, without those of our own rules."""
     found = [
         [one.rule.name, one.location.first_line if one.location else 0, one.message]
         for one in oven.builds.check(context, **options)

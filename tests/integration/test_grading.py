@@ -1,4 +1,4 @@
-"""The checks of exercises: each passes on what is right and says what is wrong with the rest."""
+"""The checks of exercises: each accepts right answers and explains wrong ones."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ WEB = "mkdir -p /www && echo hello from here > /www/index.html && exec httpd -f 
 
 
 def verdict(error: pytest.ExceptionInfo[NotYetError]) -> str:
-    """Return what a student reads, as one line."""
+    """Return a check's message for a student, in one line."""
     return " ".join(error.value._render_traceback_())
 
 

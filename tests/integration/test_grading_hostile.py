@@ -1,4 +1,4 @@
-"""What a student's containers may hold to make a grader read, wait or fill memory for ever."""
+"""Student containers that try to make a grader read or wait for ever, or fill its memory."""
 
 from __future__ import annotations
 
@@ -211,7 +211,7 @@ def test_a_redirect_in_a_circle_ends(engine: Engine, busybox: str) -> None:
 def test_an_answer_in_drips_has_a_deadline(
     engine: Engine, busybox: str, parts: list[bytes], forever: bytes
 ) -> None:
-    """Seen to fail at 39323e0: each byte began the time limit anew."""
+    """Seen to fail at 39323e0: each byte restarted the time limit."""
     drips = server(*parts, pause=0.05, forever=forever)
     with drips as port, ended_within(6), pytest.raises(NotYetError, match="nothing answers"):
         grading.port_answers(port, seconds=1.5, engine=engine)

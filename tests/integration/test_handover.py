@@ -1,4 +1,4 @@
-"""What files of a container lose when they come to the host one by one."""
+"""The properties that files of a container lose when they are copied to the host."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What every place of images promises, on all four of them, and copies between any two.
+"""The contract of image places, tested on all four of them, and copies between any two.
 
 Another implementation of the protocols joins by one entry in ``KINDS``.  Seen to fail: without the
 check in ``blobs.checked_pieces`` a layout and an archive keep wrong bytes; with ``tag`` before the
@@ -158,7 +158,7 @@ class Kept:
 
 @dataclass
 class Around:
-    """What places of a test are made in."""
+    """The folder for a test's places."""
 
     folder: Path
     registry: DockerRegistry
@@ -309,7 +309,7 @@ def test_a_blob_comes_back_as_it_was(kept: Kept, transfer: Transfer) -> None:
 
 
 def test_bytes_from_the_middle_on(kept: Kept, transfer: Transfer) -> None:
-    """A source begins where it is asked to, or says that it begins at 0."""
+    """A source begins at the requested offset, or reports that it begins at 0."""
     memory = Memory()
     blob = memory.add(os.urandom(MB))
     with kept.writing(transfer) as place:
@@ -349,7 +349,7 @@ def test_wrong_bytes_are_refused(
 
 
 def test_what_is_no_digest_is_refused(kept: Kept, transfer: Transfer) -> None:
-    """What a hostile manifest calls a digest is no path."""
+    """A digest in a hostile manifest is never used as a path."""
     memory = Memory()
     memory.blobs["sha256:../../../escaped"] = b"x"
     blob = Descriptor(LAYER_GZIP, "sha256:../../../escaped", 1)
@@ -410,7 +410,7 @@ def test_a_name_means_what_was_copied_last(kept: Kept, around: Around, transfer:
 
 @pytest.mark.parametrize("which", ["layer", "config"])
 def test_names_come_last(kept: Kept, around: Around, transfer: Transfer, which: str) -> None:
-    """A copy that fails gives nothing a name, and the next one goes on from what is there."""
+    """A failed copy creates no name, and the next one continues from its blobs."""
     memory = Memory()
     image = memory.image(b"first", b"second")
     blob = image.manifest.config if which == "config" else image.manifest.layers[1]

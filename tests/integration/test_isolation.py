@@ -1,4 +1,4 @@
-"""What a container sees, and what it cannot reach: the host's side of the wall is looked at too."""
+"""The view from inside a container and its limits, checked from the host's side as well."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ def sh(engine: Engine, image: str, script: str, **flags: Any) -> str:
     return (result.stdout + result.stderr).decode().strip()
 
 
-# -- what it sees --------------------------------------------------------------------------------
+# -- its view ------------------------------------------------------------------------------------
 
 
 def test_only_its_own_processes(engine: Engine, busybox: str) -> None:
@@ -126,7 +126,7 @@ def test_no_descriptor_of_the_engine_leaks_in(engine: Engine, busybox: str) -> N
 # -- escapes -------------------------------------------------------------------------------------
 
 
-# What a container tries, and a part of the answer: the same for whoever runs it.
+# Attempts of a container, and a part of the answer: the same for every user of the engine.
 REFUSED = (
     ("mount -t tmpfs none /mnt", "ermission denied"),
     ("mount -o remount,rw /proc/sys", "ermission denied"),

@@ -1,4 +1,4 @@
-"""What the filter of system calls refuses to programs that do not go by a C library.
+"""System calls that the filter refuses, also to programs that do not use a C library.
 
 The programs are whole ELF files of a few instructions, so that every number reaches the kernel as
 it is written here.  The exit code of one is the error number, 256 - descriptor on success.
@@ -53,7 +53,7 @@ def socketcall(family: int, kind: int) -> bytes:
 
 
 def socket32(family: int, kind: int) -> bytes:
-    """i386: socket(family, kind, 0), a call of its own since Linux 4.3."""
+    """i386: socket(family, kind, 0), a separate system call since Linux 4.3."""
     code = b"\xb8" + struct.pack("<I", 359) + b"\xbb" + struct.pack("<I", family)
     code += b"\xb9" + struct.pack("<I", kind) + b"\x31\xd2\xcd\x80"
     return _elf32(code + b"\xf7\xd8\x89\xc3\x31\xc0\x40\xcd\x80")

@@ -1,4 +1,4 @@
-"""The wall around a user's containers: the escape attempts of root's, and what only users have.
+"""The isolation of a user's containers: the escape attempts for root's, and special ones.
 
 For each rung without root (docs/security.md): subordinate ids, one id.
 """
@@ -77,7 +77,7 @@ def test_root_inside_has_no_more_than_the_user(account: Account) -> None:
     )
     assert text.count("ermission denied") == 2
     assert "can't kill pid 1: Operation not permitted" in text
-    assert "cmdline" in text  # it was asked for, and is seen
+    assert "cmdline" in text  # it was requested, and is visible
     text = tried(
         account, "run --rm --network host", "ip link add x type dummy; ip link set lo down"
     )
@@ -97,7 +97,7 @@ def test_privileged_is_privileged_among_the_users_own_only(account: Account) -> 
 
 
 def test_a_program_for_root_is_one_for_the_user_outside(account: Account) -> None:
-    """A setuid file that a container leaves behind gives nobody more than its maker has."""
+    """A setuid file left behind by a container gives no user more rights than its creator has."""
     left = account.home / "left"
     left.mkdir(mode=0o777, exist_ok=True)
     left.chmod(0o777)
@@ -108,7 +108,7 @@ def test_a_program_for_root_is_one_for_the_user_outside(account: Account) -> Non
 
 
 def test_users_inside(account: Account) -> None:
-    """Subordinate ids are nobody outside; with one id there are no others to be told apart."""
+    """Subordinate IDs are nobody outside; with a single ID there are no others to distinguish."""
     if not account.subordinate:
         done = account.run(account.command(f"{RUN} -u 9 busybox id"))
         assert done.returncode == 125

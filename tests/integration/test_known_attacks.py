@@ -36,7 +36,7 @@ def sh(engine: Engine, image: str, script: str, **flags: Any) -> str:
 
 
 def attempt(engine: Engine, image: str, script: str, **flags: Any) -> str:
-    """Return what a script prints, or the error that keeps it from running."""
+    """Return a script's output, or the error that prevents it from running."""
     try:
         return sh(engine, image, script, **flags)
     except ContainersError as error:
@@ -151,7 +151,7 @@ def test_the_name_of_a_cache_is_no_path(engine: Engine, busybox: str, secret: Pa
     "option", ["bind-propagation=shared", "bind-propagation=rshared", "relabel=shared"]
 )
 def test_a_step_chooses_no_propagation(engine: Engine, busybox: str, option: str) -> None:
-    """CVE-2024-9407: mounts of a step came out by an option that nobody had looked at."""
+    """CVE-2024-9407: an unchecked option exposed the host through a mount of a step."""
     with pytest.raises(ContainersError, match=option.split("=")[0]):
         engine.build(
             dockerfile=f"FROM {busybox}\nRUN --mount=type=bind,{option},target=/m true\n",

@@ -1,4 +1,4 @@
-"""Sources and targets of mounts that somebody exchanges: the host's folders stay out of reach.
+"""Sources and targets of mounts that an attacker exchanges: the host's folders stay out of reach.
 
 A second process stands for a container that has the folder above; it has the same rights there.
 """
@@ -283,7 +283,7 @@ def test_copying_into_a_stopped_container_does_not_go_through_a_swapped_bind(
     assert not (shared / "taken").exists()
 
 
-# -- nested mounts that nobody attacks ----------------------------------------------------------
+# -- nested mounts without an attack ------------------------------------------------------------
 
 
 def test_mounts_inside_mounts(engine: Engine, busybox: str, shared: Path, tmp_path: Path) -> None:

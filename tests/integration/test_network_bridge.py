@@ -209,7 +209,7 @@ def test_a_bridge_leads_from_loopback_while_a_port_needs_it(world: World):
         )
 
     assert opened() == (False, False)
-    world.publish(three, (HOST_IP, 8079, 80))  # nobody asks for it on 127.0.0.1
+    world.publish(three, (HOST_IP, 8079, 80))  # not used on 127.0.0.1
     assert opened() == (False, False)
     world.publish(one, (LOOPBACK, 8080, 80))
     world.publish(two, (ANY, 8081, 80))

@@ -190,7 +190,7 @@ add rule inet firewalld filter_FORWARD reject with icmpx admin-prohibited
 
 
 def test_firewalld_lets_our_bridges_through_and_has_its_chains_back(world: World) -> None:
-    """Its table as firewalld writes it: what belongs to no zone is rejected at the end."""
+    """firewalld's table rejects packets outside all zones at its end."""
     world.host.run(lambda: Nft().run(_FIREWALLD))
     before = world.host.run(lambda: Nft().run("list table inet firewalld"))
     net = world.network()

@@ -151,7 +151,7 @@ def test_a_program_may_have_port_53(engine: Engine, network: str) -> None:
             socket.socket(socket.AF_INET, socket.SOCK_STREAM) as tcp,
         ):
             for one in (udp, tcp):
-                one.bind(("0.0.0.0", 53))  # what a server in a container does
+                one.bind(("0.0.0.0", 53))  # the work of a server in a container
             tcp.listen()
             answered = ask(engine, own, "own")
             assert answered == ask(engine, own, "own", tcp=True) == (0, [address(engine, "own")])
@@ -162,7 +162,7 @@ def test_a_program_may_have_port_53(engine: Engine, network: str) -> None:
 
 @contextmanager
 def upstream(host: str) -> Iterator[list[bytes]]:
-    """Answer at a loopback address of the host, first with somebody else's identity; yield names.
+    """Answer at a loopback address of the host, first with another server's identity; yield names.
 
     The data of the answer is 10.9.8.7.
     """
@@ -236,7 +236,7 @@ def test_nothing_leaves_an_internal_network(engine: Engine, busybox: str) -> Non
         engine.networks.connect("bridge", "inner")
         engine.networks.disconnect("bridge", "inner")
         assert ask(engine, "inner", "secret.example.org") == (SERVFAIL, [])
-        # A server that only the container can reach is asked by itself.
+        # The container itself queries a server that only it can reach.
         engine.containers.remove("inner", force=True)
         started(engine, "inner", network="closed", dns="10.1.2.3")
         assert sh(engine, "inner", "grep nameserver /etc/resolv.conf") == "nameserver 10.1.2.3\n"
@@ -285,7 +285,7 @@ def test_one_that_was_killed_is_started_again(engine: Engine, network: str, plac
 
 
 def test_a_hostile_container_takes_nothing_from_the_others(engine: Engine, network: str) -> None:
-    """Garbage, idle connections, questions that nobody answers, a hosts file without end."""
+    """Garbage, idle connections, unanswered questions, an endless hosts file."""
     web, bad = started(engine, "web"), started(engine, "bad", dns="127.77.0.9")
     held: list[socket.socket] = []
 

@@ -1,4 +1,4 @@
-"""Ports published on ``[::1]``: what goes there reaches the container, as with Docker's proxy.
+"""Connections to ports published on ``[::1]`` reach the container, as with Docker's proxy.
 
 Seen to fail before: they were refused ("the kernel routes nothing from there to a network").
 """

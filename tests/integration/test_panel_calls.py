@@ -1,4 +1,4 @@
-"""What the panel calls, on a real store: files, pruning, the history of builds."""
+"""The panel's calls on a real store: files, pruning, the history of builds."""
 
 from __future__ import annotations
 
@@ -41,7 +41,7 @@ from tests.integration.engine_fixtures import BUSYBOX, Place, demolish
 
 @pytest.fixture
 def engine(tmp_path: Path) -> Iterator[Engine]:
-    """An engine on a store of its own: everything in it is pruned here."""
+    """An engine with its own store, in which everything is pruned."""
     if os.geteuid() != 0:
         pytest.skip("needs root: mount namespaces, networks and cgroups")
     with Place.under(tmp_path).engine() as engine:
@@ -92,7 +92,7 @@ def test_files_that_are_not_there_are_said(engine: Engine, calls: Calls) -> None
     with pytest.raises(InvalidArgumentError, match="not a folder"):
         value(calls, Files("files", "/bin/busybox"))
     for name in ("", "..", "a/b"):
-        with pytest.raises(InvalidArgumentError, match="not a file's name"):
+        with pytest.raises(InvalidArgumentError, match="not a valid file name"):
             value(calls, Upload("files", "/tmp", name, "token", 0, last=True), b"")
     with pytest.raises(InvalidArgumentError, match="part of the upload is missing"):
         value(calls, Upload("files", "/tmp", "late", "token", 5, last=True), b"x")

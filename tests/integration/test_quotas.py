@@ -62,7 +62,7 @@ def test_a_user_runs_no_more_than_the_limit(student: Account) -> None:
     assert "stop one of them; the limits of this machine are in /etc/jupyter_containers" in told
     student.container("stop two")
     student.container("run --rm -m 100m --network none busybox true")
-    # What is not limited by the kernel is added up.
+    # Resources that the kernel does not limit are added up.
     told = refused(student, "run --rm --network none busybox true")
     assert "the running containers ask for 100MiB of your 1GiB, and this one for 1GiB" in told
     student.container("rm -f one two")
@@ -144,7 +144,7 @@ def test_another_root_gives_no_second_limit(student: Account, second: Account) -
     assert "the running containers have 0.3 of your 1 CPUs" in told
     student.container("rm -f one")
     second.container("run --rm -m 1000m --cpus 0.3 --network none busybox true")
-    # The disk: what one store holds, the other has not left.
+    # The disk: space used by one store is not available to the other.
     fill = "busybox dd if=/dev/zero of=/f bs=1M count=98"
     student.container(f"run --name fill -m 100m --cpus 0.3 --network none {fill}")
     assert "your disk quota of 100MiB is used up" in refused(second, "create busybox true")

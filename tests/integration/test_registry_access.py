@@ -1,4 +1,4 @@
-"""The client against scripted registries: tokens, redirects, mirrors, and who gets which secret."""
+"""The client against scripted registries: tokens, redirects, mirrors, and recipients of secrets."""
 
 from __future__ import annotations
 

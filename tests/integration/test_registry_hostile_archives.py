@@ -151,7 +151,7 @@ def test_archives_stay_inside(
         for info, _ in members:
             info.linkname = info.linkname.replace("{victim}", str(victim))
         packed.append(tar(*members))
-    # Linknames are shared by all runs of the table: what was put in is taken out again.
+    # Link names are shared by all rows of the table, so they are restored afterwards.
     for members in layers:
         for info, _ in members:
             info.linkname = info.linkname.replace(str(victim), "{victim}")

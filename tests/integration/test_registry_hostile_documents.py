@@ -252,7 +252,7 @@ def test_a_redirect_gets_no_credentials_and_its_bytes_are_verified(
 def test_tags_and_repositories_that_are_none(
     own: Engine, served: ServedImage, scripted: ScriptedRegistry, tag: Any
 ) -> None:
-    """They would become addresses, and names in the store that nobody could read again."""
+    """They would become addresses, and names in the store that cannot be parsed again."""
 
     def listing(asked: Asked) -> Answer:
         if asked.path.endswith("/tags/list"):

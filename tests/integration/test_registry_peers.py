@@ -101,7 +101,7 @@ def test_a_registry_with_a_token_server(app: Engine, tmp_path: Path) -> None:
         assert app.pull(name).digest == digest, "who is not logged in may read what is public"
         with pytest.raises(UnauthorizedError):
             app.pull(copy + "x")
-        # What Docker keeps after a login with two factors: a token that buys tokens.
+        # Docker stores this after a login with two factors: a token that is exchanged for tokens.
         entry = {"auth": "", "identitytoken": "long-lived"}
         folder = Path(os.environ["DOCKER_CONFIG"])
         (folder / "config.json").write_text(json.dumps({"auths": {registry.host: entry}}))
@@ -172,7 +172,7 @@ def test_podman_and_we_understand_each_other(
     [document] = json.loads(shell(*podman, "image", "inspect", ours))
     assert document["Digest"] == digest
     assert f"sha256:{document['Id']}" == app.images.get(ours).id
-    # Its default limits are over what this machine's root may have.
+    # Its default limits exceed those of this machine's root.
     limits = ("--ulimit=nofile=1024:1024", "--ulimit=nproc=1024:1024")
     run = ("run", "--rm", "--network=none", *limits, f"--cgroup-parent={PODMAN_CGROUP}")
     assert shell(*podman, *run, ours) == "built\n"
@@ -218,7 +218,7 @@ def test_docker_and_we_run_each_others_images(
     app.system.prune(all=True)
     app.pull(theirs)
     runs(app, theirs)
-    # A list of ours of platforms: Docker finds its own in it.
+    # In a manifest list pushed by this engine, Docker finds its platform.
     whole = f"{registry.host}/whole:1"
     app.manifests.create(whole, [theirs])
     app.manifests.push(whole)

@@ -1,4 +1,4 @@
-"""The client against scripted registries: sessions, chunks, mounts, what is stored differently."""
+"""The client against scripted registries: sessions, chunks, mounts, other storage formats."""
 
 from __future__ import annotations
 

@@ -79,7 +79,7 @@ def test_a_server_is_reached_by_its_published_port_and_by_name(account: Account)
 
 
 def test_the_uplink_sees_no_files_and_makes_few_calls(account: Account) -> None:
-    """slirp4netns reads what containers send: it has a root of its own, and a filter.
+    """slirp4netns reads packets of containers, so it has its own root and a filter.
 
     Seen to fail at 39323e0: its root was the host's, ``Seccomp: 0``.
     """
@@ -105,7 +105,7 @@ def doctor(account: Account) -> str:
 
 
 def test_the_hosts_own_servers_are_reached_by_its_name(account: Account) -> None:
-    """Those that listen for others; what listens on the loopback only is the host's alone."""
+    """Servers on all addresses are reachable; those on the loopback only are not."""
     handler = type("Hello", (BaseHTTPRequestHandler,), {"do_GET": _hello, "log_message": _silent})
     for address, code in (("0.0.0.0", 0), ("127.0.0.1", 1)):
         with ThreadingHTTPServer((address, 0), handler) as server:
@@ -156,7 +156,7 @@ def test_a_build_runs_changes_owners_and_is_the_same_image(account: Account) -> 
     )
     owners = ["7:8", "5:6"] if account.subordinate else ["0:0", "0:0"]
     assert shown.split() == [*owners, "2"]
-    # What COPY was told is in the layer even where that user does not exist.
+    # The owner of COPY is in the layer even if that user does not exist.
     account.container(f"save -o {account.home}/app.tar app:1")
     with tarfile.open(account.home / "app.tar") as saved:
         [layers] = [one["Layers"] for one in json.load(saved.extractfile("manifest.json"))]
@@ -326,7 +326,10 @@ def test_a_limit_that_has_no_stand_in_is_refused_by_name(account: Account) -> No
     try:
         done = account.run(account.command("pause lively"))
         assert done.returncode == 1
-        assert b"pause needs a control group to freeze, which this user has not got" in done.stderr
+        assert (
+            b"pause needs a control group with a freezer, which this user does not have"
+            in done.stderr
+        )
         account.container("commit lively lively:1")  # as it is, for it cannot stand still
         assert account.container("run --rm --network none lively:1 cat /1") == "1\n"
     finally:

@@ -1,4 +1,4 @@
-"""Widgets that follow the event feed, where the engine is in a process of its own."""
+"""Widgets that follow the event feed of an engine in another process."""
 
 from __future__ import annotations
 

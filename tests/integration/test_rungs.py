@@ -1,4 +1,4 @@
-"""Places that withhold something, each made here for real: what works, and what is said.
+"""Restricted environments, each created for real: working parts, and messages about the rest.
 
 A user's are mount namespaces around the account of an ordinary user, root's is one of this
 process's children; pods are containers of our own.
@@ -35,13 +35,13 @@ def account() -> Iterator[Account]:
 
 
 def said(account: Account, line: str) -> tuple[int, str]:
-    """Return the exit code of ``jupyter container LINE``, and all that it prints."""
+    """Return the exit code of ``jupyter container LINE``, and all of its output."""
     done = account.run(account.command(line))
     return done.returncode, (done.stdout + done.stderr).decode()
 
 
 def findings(account: Account) -> dict[str, dict[str, Any]]:
-    """Return what doctor finds, by name; its table and its HTML say the same."""
+    """Return doctor's findings by name; its table and its HTML agree."""
     _, text = said(account, "doctor --format json")
     found = {one["Name"]: one for one in map(json.loads, text.splitlines())}
     _, table = said(account, "doctor")
@@ -125,7 +125,7 @@ def test_a_home_in_memory_works_and_is_told(account: Account) -> None:
         if text.startswith("{") and (one := json.loads(text))["Name"] == "store"
     )
     assert store["Found"] == "✗"
-    assert "takes memory, and is gone after a restart" in store["Detail"]
+    assert "take memory and are lost at a restart" in store["Detail"]
 
 
 def test_without_a_runtime_folder(account: Account) -> None:

@@ -263,7 +263,7 @@ def test_exec_terminal(lab: Lab, sleeper: Container) -> None:
 
 
 def test_nothing_stands_between_a_program_and_its_terminal(lab: Lab, sleeper: Container) -> None:
-    """A full-screen program moves down by a bare line feed: nobody else adds a return to it."""
+    """A full-screen program moves down by a bare line feed; no carriage return is added to it."""
     script = "printf 'a\\nb\\n'; stty raw; printf 'c\\nd\\n'"
     process = exec_process(sleeper.spec, ExecOptions.of(["sh", "-c", script], tty=True))
     output = Output()

@@ -1,4 +1,4 @@
-"""Private mount namespaces on the real kernel: what is seen inside, and that the host sees none."""
+"""Private mount namespaces on the real kernel: visible inside, invisible on the host."""
 
 from __future__ import annotations
 

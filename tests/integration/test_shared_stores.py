@@ -1,4 +1,4 @@
-"""Images that a machine's users share: everybody uses them, and nobody but root alters them."""
+"""Images shared by a machine's users: all can use them, only root can change them."""
 
 from __future__ import annotations
 
@@ -103,7 +103,7 @@ def test_mapped_layers_are_used_where_they_are(
             assert student(account, store, "store ls --format '{{.Layers}}'") == "mapped\n"
             assert student(account, store, _LOOK).split() == ["new", "7:8:600", "1000"]
             assert unpacked(account) == []
-            # What is built on them is the user's own, and the shared image stays what it was.
+            # Images built on them are the user's own, and the shared image is unchanged.
             (account.home / "Dockerfile").write_text(
                 "FROM lesson:1\nRUN rm -r /d && chown 9 /owned\n"
             )

@@ -1,4 +1,4 @@
-"""Shared images give nobody the rights of their programs by a path on the host.
+"""Programs in shared images grant no rights through paths on the host.
 
 The attacker is ``daemon``, an ordinary user who is neither root nor the user of the mapped mounts.
 ``cat`` of the image has the set-user-ID bit, a copy of it the capability to read every file.
@@ -87,7 +87,7 @@ def secret() -> Iterator[Path]:
 
 
 def attack(*words: object) -> str:
-    """Return what a program of the attacker prints."""
+    """Return the output of a program of the attacker."""
     ids = [f"--reuid={_ATTACKER.pw_uid}", f"--regid={_ATTACKER.pw_gid}", "--clear-groups"]
     done = subprocess.run(
         ["setpriv", *ids, "env", "-C", "/", *map(str, words)],
@@ -154,7 +154,7 @@ def test_shared_layers_have_no_device_nodes(teacher: Engine, store: Path) -> Non
 def test_mapped_layers_give_others_nothing_of_the_user(
     teacher: Engine, store: Path, secret: Path, tmp_path: Path
 ) -> None:
-    """Seen to fail before: "suid" printed a file that only nobody can read."""
+    """Seen to fail before: "suid" printed a file that only the user nobody can read."""
     ids(tmp_path)
     os.chown(secret, USER.pw_uid, USER.pw_gid)
     [mount] = map_owners(teacher.settings, "nobody", etc=tmp_path)

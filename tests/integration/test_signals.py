@@ -1,4 +1,4 @@
-"""Signals to the process of a foreground command, beside what Docker's command does with them.
+"""Signals to the process of a foreground command, compared with Docker's command.
 
 Frozen from the clients of Docker 20.10 and 28.2 before one dockerd 20.10, with the same program:
 every signal reaches it, with ``-t`` too, the command lives until the program ends, prints its last
@@ -27,7 +27,7 @@ from tests.integration.engine_fixtures import Place
 COMMAND = Path(sys.executable).with_name("jupyter-container")
 NAMES = ("USR1", "HUP", "INT", "QUIT", "WINCH", "CONT")
 TRAPS = "; ".join(f"trap 'echo got {name}' {name}" for name in NAMES)
-# What Docker's command printed and returned.
+# The output and exit code of Docker's command.
 HEARD = b"".join(b"got %s\n" % name.encode() for name in (*NAMES, "TERM"))
 CODE = 5
 PROGRAM = f"{TRAPS}; trap 'echo got TERM; exit {CODE}' TERM; echo ready; while :; do sleep 1; done"
@@ -36,7 +36,7 @@ NONE = ("--network", "none")
 
 
 class Command:
-    """A command whose container has said that it is ready."""
+    """A command whose container has reported that it is ready."""
 
     def __init__(self, argv: list[str], environ: dict[str, str], output: int | None = None) -> None:
         self.process = subprocess.Popen(
@@ -154,7 +154,7 @@ def test_signals_with_a_terminal(place: Place, engine: Engine, busybox: str) -> 
 
 
 def test_a_program_without_a_handler_goes_on(place: Place, engine: Engine, busybox: str) -> None:
-    """The kernel drops what the first process of a namespace has no handler for, as with Docker."""
+    """The kernel drops signals without a handler in a namespace's first process, as in Docker."""
     argv = [str(COMMAND), "run", "--rm", "--name", "deaf", *NONE, busybox, "sh", "-c", DEAF]
     with going(argv, place.variables) as command:
         for name in ("TERM", "HUP", "USR1"):

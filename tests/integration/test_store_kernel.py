@@ -43,7 +43,7 @@ def store(tmp_path: Path) -> Iterator[Store]:
 
 
 def privately(function: Callable[[], T]) -> T:
-    """Run ``function`` in a thread whose mounts nobody else sees and that vanish with it."""
+    """Run ``function`` in a thread with a private mount namespace, which ends with it."""
     results: list[T] = []
     errors: list[BaseException] = []
 
@@ -266,7 +266,7 @@ def test_an_unprivileged_user_has_a_store_too(tmp_path: Path, forker: Forker) ->
 
 
 def _as_a_user(warm: Path, root: Path, tar: bytes) -> None:
-    with Store.open(warm) as store:  # what is imported late is out of the user's reach
+    with Store.open(warm) as store:  # the user cannot read modules that are imported later
         store.snapshots.import_tar(io.BytesIO(tar))
     os.setgroups([])
     os.setresgid(12345, 12345, 12345)

@@ -49,7 +49,7 @@ def store(tmp_path: Path) -> Iterator[Store]:
 
 
 def kill_at(store: Store, code: str, *arguments: str) -> None:
-    """Run ``code`` in a process of its own and kill it when it says so."""
+    """Run ``code`` in a separate process and kill it at its signal."""
     with subprocess.Popen(
         [sys.executable, "-c", HEAD + code, str(store.root), *arguments],
         stdout=subprocess.PIPE,

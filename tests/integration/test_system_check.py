@@ -55,7 +55,7 @@ def kinds(report: CheckReport) -> set[str]:
 
 
 def repaired(engine: Engine) -> set[str]:
-    """Repair, check that nothing is left, and return what was wrong."""
+    """Repair, check that no problem remains, and return the problems."""
     report = engine.system.check(repair=True)
     assert report.problems == ()
     assert engine.system.check().problems == ()

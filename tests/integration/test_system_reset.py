@@ -34,7 +34,7 @@ def test_root_leaves_nothing(tmp_path: Path) -> None:
     }
     words = [sys.executable, "-m", "jupyter_containers.cli", "system", "reset"]
     asked = subprocess.run(words, env=environ, capture_output=True, text=True, check=False)
-    assert (asked.returncode, "say --force to go ahead" in asked.stderr) == (1, True)
+    assert (asked.returncode, "use --force" in asked.stderr) == (1, True)
     done = subprocess.run([*words, "-f"], env=environ, capture_output=True, text=True, check=False)
     assert done.stdout == f"Removed {place.root}\nRemoved {place.run_root}\n", done.stderr
     assert not place.root.exists()

@@ -131,7 +131,7 @@ def test_settings_of_others(tmp_path: Path, place: Place) -> None:
 
 
 class TestAnOrdinaryUser:
-    """The same for a user without root: what is another ordinary user's is refused too."""
+    """The same for a user without root: files of another ordinary user are refused too."""
 
     pytestmark = NEEDS
 

@@ -26,9 +26,9 @@ def _base64(data: bytes) -> str:
 
 @dataclass
 class TokenServer:
-    """Gives tokens to ``users`` (name → password) for what ``allowed`` says (name → repositories).
+    """Issues tokens to ``users`` (name → password) for the ``allowed`` repositories (by name).
 
-    Nobody in particular may pull from ``public``.  ``granted`` lists what was given, in order.
+    Anonymous users may pull from ``public``.  ``granted`` lists the granted scopes, in order.
     ``identity_tokens`` are accepted in the OAuth2 form too.
     """
 
@@ -53,7 +53,7 @@ class TokenServer:
         )
 
     def configuration(self, server: ScriptedRegistry) -> dict[str, str]:
-        """Return what the registry is told about this server."""
+        """Return the registry's configuration for this server."""
         return {
             "realm": f"{server.url}/token",
             "service": SERVICE,

@@ -1,4 +1,4 @@
-"""Whether a container is as ``ps`` says, asked of the kernel and the runtime."""
+"""Compares the state of containers in ``ps`` with the kernel and the runtime."""
 
 from __future__ import annotations
 

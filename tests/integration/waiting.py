@@ -1,4 +1,4 @@
-"""Wait for what a container, the kernel or another process does in its own time."""
+"""Waits for asynchronous changes by a container, the kernel or another process."""
 
 from __future__ import annotations
 

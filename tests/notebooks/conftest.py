@@ -1,4 +1,4 @@
-"""A store for the notebooks, with nothing in it but what they make."""
+"""A store for the notebooks that contains only their own objects."""
 
 from __future__ import annotations
 

@@ -17,7 +17,7 @@ LESSONS = sorted(path.stem for path in NOTEBOOKS.glob("[0-9][0-9]_*.ipynb"))
 BASES = ("busybox", "debian:bookworm-slim", "python:3.11-slim", "registry:2")
 _RUN = REPOSITORY / "tests/notebooks/coursework.py"
 _ESCAPE = re.compile(r"\x1b\[[0-?]*[ -/]*[@-~]")
-# Where a lesson names a port of this machine (httpd's own -p is one of the container).
+# A lesson's references to ports of this machine (httpd's own -p is a port of the container).
 _BEFORE = r"(-p (?=\d+:)|ports: \[\\*\"(?=\d+:)|registry start -p |localhost:|port_answers\()"
 _PUBLISHED = re.compile(_BEFORE + r"(\d{4,5})\b")
 
@@ -46,7 +46,7 @@ class Lesson:
 
 
 def text_below(cell: nbformat.NotebookNode) -> str:
-    """Return what stands below a cell: streams as they are, however many parts they came in."""
+    """Return the output below a cell, with each stream joined from its parts."""
     parts = []
     for output in cell.outputs:
         if output.output_type == "stream":
@@ -59,7 +59,7 @@ def text_below(cell: nbformat.NotebookNode) -> str:
 
 
 def argv_of(name: str, folder: Path) -> list[str]:
-    """Copy a lesson into ``folder``, with ports that nobody has; return what runs it there."""
+    """Copy a lesson into ``folder``, with free ports; return a function that runs it there."""
     texts = {
         f"{name}.ipynb": (NOTEBOOKS / f"{name}.ipynb").read_text(),
         f"{name}.md": (NOTEBOOKS / "answers" / f"{name}.md").read_text(),
@@ -80,5 +80,5 @@ def result_of(name: str) -> str:
 
 
 def lesson_in(folder: Path, name: str) -> Lesson:
-    """Return what a run has left in ``folder``."""
+    """Return the lesson that a run has left in ``folder``."""
     return Lesson(nbformat.read(folder / result_of(name), as_version=4))

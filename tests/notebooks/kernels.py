@@ -57,7 +57,7 @@ def run_cell(client: NotebookClient, source: str) -> list[nbformat.NotebookNode]
 
 
 def text_of(outputs: Sequence[nbformat.NotebookNode]) -> str:
-    """Return what a reader of the outputs sees, as plain text."""
+    """Return the visible outputs as plain text."""
     texts = []
     for output in outputs:
         if output.output_type == "error":

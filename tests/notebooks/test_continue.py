@@ -21,7 +21,7 @@ Run = Callable[[str, str], str]
 
 @pytest.fixture
 def run(place: Place, tmp_path: Path) -> Iterator[Run]:
-    """Yield what runs a cell (named as JupyterLab names it) and returns its output's text."""
+    """Yield a function that runs a cell (named as in JupyterLab) and returns its output's text."""
     with place.engine() as engine:
         engine.images.bootstrap("busybox")
     with kernel(place, tmp_path) as nb:
@@ -115,7 +115,7 @@ def test_a_forecast_evaluates_nothing_of_a_cell(run: Run) -> None:
     said = run("ask", f"{ask.splitlines()[0]}\n{caught}")
     assert "its value is known only when the cell runs" in said
     assert "[]" in run("look", "import pathlib; print([*pathlib.Path().glob('ran-*')])")
-    # After a run, too: what the expression is then is another matter.
+    # Even after a run, since the expression may have another value then.
     cell = "%%dockerfile --continue --interpolate\nRUN echo {{word}} > /f\nRUN echo more > /g"
     run("second", cell)
     said = run("ask", ask.format(cell))

@@ -15,7 +15,7 @@ from tests.integration.engine_fixtures import Place
 from tests.notebooks.course import BASES, LESSONS, NOTEBOOKS, Lesson, argv_of, lesson_in
 from tests.notebooks.kernels import environment
 
-# In each lesson: a part of a cell, and what has to be below it (regular expressions).
+# For each lesson: a part of a cell, and its expected output (regular expressions).
 SHOWN: dict[str, dict[str, tuple[str, ...]]] = {
     "00_quickstart": {'print(f"""built': ("built   my-python-app:latest", "pulled  it back")},
     "01_what_a_container_is": {

@@ -24,7 +24,7 @@ WITH_USERS = ("04_the_dockerfile", "10_web_app_and_database", "12_security")
 
 @contextmanager
 def provided(place: Place, kind: str, base_images: BaseImages) -> Iterator[Account]:
-    """Yield a user who has the images that the lessons begin with."""
+    """Yield a user with the base images of the lessons."""
     with place.engine() as engine, opened(kind) as user:
         base_images.bring(engine, *BASES)
         saved = user.home / "bases.tar"

@@ -1,4 +1,4 @@
-"""What a reader sees when something fails: a line, the place, a hint, and never a traceback."""
+"""The report of a failure: a line, the place, a hint, and never a traceback."""
 
 from __future__ import annotations
 
@@ -32,7 +32,11 @@ CASES = [
     ("%container run {{nope}}", "InvalidArgumentError: {{nope}}: NameError: name 'nope'", "Python"),
     ("%container run 'busybox", "InvalidArgumentError: cannot split the command line", "quote"),
     ("%container run -m lots busybox", "FlagError: invalid memory: 'lots'", "512m"),
-    ("%container run -it busybox sh", "UnsupportedError: -it needs a front end", "%%container"),
+    (
+        "%container run -it busybox sh",
+        "UnsupportedError: -it needs an interactive front end",
+        "%%container",
+    ),
     ("%container exec nope ls", "ContainerNotFoundError: no such container: nope", "ps -a"),
     ("%container rmi nope", "ImageNotFoundError: no such image: nope", "images"),
     ("%container pull localhost:1/x", "ConnectionFailedError: cannot reach", "running"),
@@ -98,7 +102,7 @@ def test_a_failed_step_marks_its_lines_and_shows_its_last_output(client: Noteboo
         "  >   4 |   exit 3",
         "  last output:",
         "  | why",
-        "  hint: look at what it left: %container builder debug COMMAND",
+        "  hint: inspect its files: %container builder debug COMMAND",
     ]
 
 
@@ -158,5 +162,5 @@ def test_an_interrupt_is_answered_at_once_with_one_line(
     assert shown in text_of(outputs[:-1])
     [line] = outputs[-1].traceback
     assert re.fullmatch(rf"KeyboardInterrupt: \w+ was interrupted: .*{kept}", line)
-    # The store is shared with notebooks that look at what they leave.
+    # The store is shared with notebooks that check their own remains.
     run_cell(client, "%container container prune -f")

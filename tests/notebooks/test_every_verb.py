@@ -1,4 +1,4 @@
-"""Every verb of the grammar in cells of a real kernel: used, shown, and asked for help.
+"""Every verb of the grammar in cells of a real kernel: execution, output, and help.
 
 The cells are one story, told in order on one store; what a verb needs, those before it have made.
 """
@@ -17,7 +17,7 @@ from tests.integration.engine_fixtures import Place, demolish
 from tests.notebooks.kernels import kernel, run_cell, text_of
 from tests.ports import free_port
 
-# A cell, and a word of what it shows: "" where any will do, "!" before that of an error.
+# A cell, and a word of its output: "" for any output, "!" before the word of an error.
 STORY: list[tuple[str, str, str]] = [
     ("version", "%container version", "Version"),
     ("info", "%container info", "Containers"),
@@ -110,7 +110,7 @@ STORY: list[tuple[str, str, str]] = [
     ("session ls", "%container session ls", "NAME"),
     ("session restart", "%container session restart nothing-here", "! no session nothing-here"),
     ("session stop", "%container session stop nothing-here", "! no session nothing-here"),
-    ("magics enable", "%container magics enable", "Every IPython kernel of yours"),
+    ("magics enable", "%container magics enable", "Every IPython kernel of this user"),
     ("magics ls", "%container magics ls", "50-jupyter-containers.py"),
     ("magics disable", "%container magics disable", "Removed"),
     (
@@ -165,7 +165,7 @@ services:
     command: sh -c "echo made; sleep 1"
 volumes: {data: }
 """
-# What must be there before a verb can do its work.
+# The objects that a verb needs.
 BEFORE = {
     "compose version": f"import os, pathlib; os.environ['COMPOSE_PROJECT_NAME'] = 'one'\n"
     f"pathlib.Path('compose.yaml').write_text({APPLICATION!r})",
@@ -177,7 +177,7 @@ BEFORE = {
 
 @pytest.fixture(scope="module")
 def client(tmp_path_factory: pytest.TempPathFactory) -> Iterator[NotebookClient]:
-    # A store of its own: the prunes take everything.
+    # A separate store, since the prunes remove everything.
     folder = tmp_path_factory.mktemp("verbs")
     place = Place.under(folder)
     config = folder / "docker"
@@ -220,7 +220,7 @@ def test_the_story_of_all_verbs(client: NotebookClient) -> None:
 
 
 def problems(outputs: list[Any], word: str) -> list[str]:
-    """Return what is wrong with the outputs of a cell that is to show ``word``."""
+    """Return the problems of a cell's outputs, which should contain ``word``."""
     if word.startswith("!"):
         shown = outputs[-1].get("evalue", "")
         return [] if word[1:].strip() in shown else [f"does not fail with {word[1:]!r}: {shown!r}"]

@@ -48,20 +48,23 @@ def client(
 
 
 CASES = {
-    "run": ("%container run --rm busybox sleep 60", "run .*: container [a-z_]+ is removed"),
-    "flood": ("%container run --rm --network none busybox yes", "run .* is removed"),
+    "run": ("%container run --rm busybox sleep 60", "run .*: container [a-z_]+ was removed"),
+    "flood": ("%container run --rm --network none busybox yes", "run .* was removed"),
     "build": ("%%dockerfile --no-cache\nFROM busybox\nRUN sleep 60", ".* are kept in the cache"),
     "noisy build": ("%%dockerfile --no-cache\nFROM busybox\nRUN yes", ".* are kept in the cache"),
-    "pull": ("%container pull {{slow}}", "pull .*: what has come is kept for the next pull"),
-    "logs": ("%container logs -f ticks", "logs .*: the container goes on"),
-    "exec": ("%container exec ticks sleep 60", "exec .*, the container goes on"),
-    "wait": ("%container wait ticks", "wait .*: the container goes on"),
-    "stop": ("%container stop -t 60 ticks", "stop .*: the signal was sent, what has not ended .*"),
+    "pull": ("%container pull {{slow}}", "pull .*: downloaded layers are kept for the next pull"),
+    "logs": ("%container logs -f ticks", "logs .*: the container keeps running"),
+    "exec": ("%container exec ticks sleep 60", "exec .*, the container keeps running"),
+    "wait": ("%container wait ticks", "wait .*: the container keeps running"),
+    "stop": (
+        "%container stop -t 60 ticks",
+        "stop .*: the signal was sent; containers that have not ended .*",
+    ),
     "events": ("%container events", "events was interrupted"),
     "attach": (
         "%container run -d --name held --network none busybox sleep 60\n"
         "try:\n    %container attach held\nfinally:\n    %container rm -f held",
-        r"attach .*: the interrupt was passed on; container held goes on",
+        r"attach .*: the interrupt was passed on; container held keeps running",
     ),
     "map": (
         "e.workloads.map('busybox', ['sleep'], [0, 60, 60, 60], workers=2)",
@@ -69,7 +72,7 @@ CASES = {
     ),
     "service": (
         "with e.workloads.service('busybox', ['sleep', '60'], ports=80, name='late'): pass",
-        "service .*: late is removed",
+        "service .*: late was removed",
     ),
 }
 

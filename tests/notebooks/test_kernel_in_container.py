@@ -71,7 +71,7 @@ def kernel(
 
 
 def evaluate(manager: KernelManager, source: str) -> str:
-    """Return what a cell prints, or the name of its error."""
+    """Return the output of a cell, or the name of its error."""
     client = manager.client()
     client.start_channels()
     try:

@@ -1,4 +1,4 @@
-"""A login from a notebook: the password is asked for in a hidden field and stays out of it."""
+"""A login from a notebook asks for the password in a hidden field, and does not save it."""
 
 from __future__ import annotations
 
@@ -21,10 +21,10 @@ def test_the_password_is_asked_for_and_never_shown(place: Place, tmp_path: Path)
         kernel(place, tmp_path, DOCKER_CONFIG=str(docker)) as client,
     ):
         run_cell(client, "%load_ext jupyter_containers")
-        # Whoever runs a notebook without a person (nbconvert) cannot ask.
+        # Programs that run a notebook without a user (nbconvert) cannot ask.
         [refused] = run_cell(client, f"%container login -u ada {registry.host}")
         assert refused["output_type"] == "error"
-        assert "nobody can be asked" in "\n".join(refused["traceback"])
+        assert "cannot ask for a password" in "\n".join(refused["traceback"])
         assert "--password-stdin" in "\n".join(refused["traceback"])
 
         asker = BlockingKernelClient()

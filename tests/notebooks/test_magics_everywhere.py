@@ -13,7 +13,7 @@ from tests.integration.engine_fixtures import Place
 from tests.notebooks.kernels import environment, kernel, run_cell, text_of
 
 FILE = "startup/50-jupyter-containers.py"
-# What a notebook that begins without %load_ext asks.
+# The first cell of a notebook without %load_ext.
 ASK = "%container version --format '{{.Version}}'"
 
 
@@ -71,7 +71,7 @@ def test_a_kernel_without_the_package_starts_as_ever(tmp_path: Path) -> None:
     ipython = tmp_path / "ipython"
     assert command(ipython, "enable", "--profile", "work").returncode == 0
     file = ipython / "profile_work" / FILE
-    # What IPython does with the file, where nothing but the standard library is found.
+    # Runs the file like IPython, with nothing but the standard library.
     script = f"exec(open({str(file)!r}).read(), {{}})\nprint('started')"
     done = subprocess.run(
         [sys.executable, "-I", "-S", "-c", script], capture_output=True, text=True, check=False

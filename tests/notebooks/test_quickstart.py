@@ -22,7 +22,7 @@ PORTS = ("8000", "8001", "8002", "5000")
 
 @dataclass(frozen=True)
 class Run:
-    """A run of the notebook: the result, and what the script printed."""
+    """A run of the notebook: the result and the script's output."""
 
     notebook: nbformat.NotebookNode
     path: Path
@@ -51,7 +51,7 @@ def run(place: Place, tmp_path_factory: pytest.TempPathFactory) -> Run:
 
 
 def on_free_ports(text: str) -> str:
-    """Return the notebook with ports that nobody has in place of those it publishes."""
+    """Return the notebook with free ports in place of those it publishes."""
     for port in PORTS:
         ours = free_port()
         text = re.sub(rf"(-p |localhost:|port_answers\(){port}\b", rf"\g<1>{ours}", text)

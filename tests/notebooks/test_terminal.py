@@ -15,7 +15,7 @@ from tests.notebooks.kernels import environment
 
 
 class Screen:
-    """What a program on a pseudo-terminal has written, and its keyboard."""
+    """The output of a program on a pseudo-terminal, and its keyboard."""
 
     def __init__(self, descriptor: int) -> None:
         self._descriptor = descriptor
@@ -25,7 +25,7 @@ class Screen:
         os.write(self._descriptor, text.encode())
 
     def await_text(self, wanted: str, timeout: float = 30.0) -> None:
-        """Wait for the text; what stood before it is done with."""
+        """Wait for the text, and discard the output before it."""
         deadline = time.monotonic() + timeout
         while wanted not in self._text:
             assert time.monotonic() < deadline, self._text

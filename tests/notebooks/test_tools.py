@@ -32,7 +32,7 @@ def busybox(place: Place) -> None:
 
 
 def ran(place: Place, folder: Path, tool: str, cells: Sequence[str]) -> tuple[int, str]:
-    """Return the tool's exit code and what it said about a notebook of these cells."""
+    """Return the tool's exit code and output for a notebook of these cells."""
     notebook = nbformat.v4.new_notebook(
         cells=[nbformat.v4.new_code_cell(source) for source in cells],
         metadata={"kernelspec": {"name": "python3", "display_name": "Python 3"}},
@@ -68,7 +68,7 @@ def test_a_notebook_that_works_is_run_to_its_end(place: Place, tmp_path: Path, t
     written = nbformat.read(tmp_path / "out.ipynb", as_version=4)
     kept = [cell for cell in written.cells if cell.source in cells]
     assert kept[1].outputs[0].text == "said\n"
-    # Nobody is there who could see a widget.
+    # There is no front end that could show a widget.
     assert set(kept[2].outputs[0].data) == {"text/plain", "text/html"}
 
 

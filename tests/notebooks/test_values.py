@@ -63,7 +63,7 @@ def test_help_names_the_flags_and_mistakes_are_one_line(client: NotebookClient) 
     for source, words in [
         ("%container run --input nope busybox", "there is no variable nope"),
         ("%container run --rm -o gone busybox true", "ResultNotFoundError: the container left no"),
-        ("%container run --rm -it --input df busybox", "not into a terminal"),
+        ("%container run --rm -it --input df busybox", "without a terminal"),
         ("%container create --input df busybox", "unknown flag: --input"),
     ]:
         [error] = run_cell(client, source)

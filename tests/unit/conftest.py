@@ -14,7 +14,7 @@ SHORT_CUTS = {"run": "containers", "build": "builds", "pull": "images", "push": 
 
 
 class FakeEngine:
-    """Records every call; answers with what the test put into ``answers`` (a value or a function).
+    """Records every call; returns the value (or the result of the function) in ``answers``.
 
     Calls are named ``containers.stop``, those that list ``containers``, short cuts ``run``.  A call
     must also fit the signature of the real service's method of that name, and its flags must be

@@ -52,7 +52,7 @@ def test_a_store_moves_from_a_home_on_another_machine(monkeypatch: pytest.Monkey
     monkeypatch.setattr(settings, "file_system", lambda path: file_system(path, TABLE))
     moved = default_settings({"HOME": "/home/ann"})
     assert moved.root == Path("/var/tmp/jupyter-containers-1000")
-    # What somebody asked for stays.
+    # An explicit setting is kept.
     environ = {"HOME": "/home/ann", "XDG_DATA_HOME": "/home/ann/my disk"}
     assert default_settings(environ).root == Path("/home/ann/my disk/jupyter-containers")
     monkeypatch.setattr(settings, "file_system", lambda path: "nfs")
@@ -115,7 +115,7 @@ def test_a_folder_that_others_can_write(tmp_path: Path, mode: int) -> None:
     assert f"{folder.parent}, a folder above it," in said
     assert f"{mode:04o}" in said
     refused(folder / "not/there/yet")
-    # What a sticky folder holds cannot be taken away by others.
+    # Other users cannot remove entries of a sticky folder.
     folder.parent.chmod(mode | 0o1000)
     check_place(folder, "a store", "")
     assert "it can be changed by every user" in refused(folder.parent)

@@ -1,4 +1,4 @@
-"""The command line of a kernel in a container, and what must not stand on it."""
+"""The command line of a kernel in a container, and the values that it must not contain."""
 
 from __future__ import annotations
 
@@ -47,7 +47,7 @@ def test_no_value_is_a_word_of_the_command(tmp_path: Path, monkeypatch: pytest.M
     provisioner = ContainerProvisioner(
         kernel_spec=KernelSpec(env=env), kernel_id="k", image="i", options=["--env=ONE=secret-4"]
     )
-    # A kernel manager is a configurable; only its file is asked for.
+    # A kernel manager is a configurable; only its connection file is used.
     monkeypatch.setattr(
         ContainerProvisioner, "parent", SimpleNamespace(connection_file=str(file)), raising=False
     )

@@ -74,9 +74,11 @@ def test_a_locked_setting_is_changed_by_nothing_of_the_user(
         ({"JUPYTER_CONTAINERS_CONFIG": str(config)}, {}, str(config)),
         ({}, {"root": "/mine"}, "the arguments"),
     ):
-        with pytest.raises(DeniedError, match=f"by the administrator .* and {origin} changes it"):
+        with pytest.raises(
+            DeniedError, match=f"by the administrator .* and {origin} cannot change it"
+        ):
             load_settings({**plain, **environ}, overrides)
-    # The same value is no change: engines hand their settings on so.
+    # The same value is not a change: engines pass on their settings this way.
     assert load_settings({**plain, **environment(settings)}) == settings
     assert load_settings(plain, {"stop_timeout": 3}).stop_timeout == 3
     lab["locked"] = ["runtime"]
@@ -113,7 +115,7 @@ def test_a_namespace_of_ones_own_makes_nobody_root_of_the_machine(
 
 @pytest.mark.skipif(os.geteuid() != 0, reason="needs root, whose file it is")
 def test_a_lab_file_below_a_folder_of_others_is_refused(tmp_path: Path) -> None:
-    """Whoever may write to the folder could exchange the file; seen to be read at 39323e0."""
+    """A user who can write to the folder could exchange the file; seen to be read at 39323e0."""
     folder = tmp_path / "etc"
     folder.mkdir()
     (folder / "lab.toml").write_text("for_root = true\n")

@@ -98,7 +98,7 @@ def _is_program(words: list[ast.expr]) -> bool:
 
 
 def findings(path: Path) -> list[str]:
-    """Return what a file does outside ``trees``, with the lines."""
+    """Return the forbidden operations in a file outside ``trees``, with their lines."""
     relative = path.relative_to(PACKAGE).as_posix()
     room = relative.partition("/")[0]
     if room == OWNER:

@@ -1,4 +1,4 @@
-"""A verb is named in ``commands/grammar`` only; every other module reads what it declares.
+"""Verbs are named only in ``commands/grammar``; other modules read their declarations.
 
 A front end that compares names must be found and changed for every verb that is added.  This looks
 for strings that are a verb's spelling in the rooms that can know a verb (the rooms below cannot

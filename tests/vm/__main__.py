@@ -36,7 +36,7 @@ _PATH = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
 class Tier:
     """``prefix`` are the words that become the user, ``group`` where its processes then are.
 
-    ``lab`` is what the administrator's file says meanwhile.
+    ``lab`` is the content of the administrator's file during the run.
     """
 
     prefix: str
@@ -70,7 +70,7 @@ def _user(name: str) -> str:
 
 
 def _service(name: str) -> str:
-    """Return what makes a service of the machine for a user, as hubs start notebook servers."""
+    """Return commands that create a system service for a user, as hubs start notebook servers."""
     given = (
         f"-p User={name} -p Delegate=yes -p NoNewPrivileges=yes -p WorkingDirectory=/given/clone"
     )
@@ -93,7 +93,7 @@ TIERS = {
         "crun",
         group="/jupyter-containers-engine",
     ),
-    # Nobody there who gives control groups away.
+    # There is no systemd that delegates control groups.
     "undelegated": Tier(
         "unshare --mount sh -c 'mount -t tmpfs none /run/user && exec \"$@\"' - " + _user("lone"),
         "crun",

@@ -1,4 +1,4 @@
-"""One engine for whoever runs these tests: root, or a user whose engine works in a worker."""
+"""An engine for the user of these tests: root, or a user whose engine runs in a worker."""
 
 from __future__ import annotations
 

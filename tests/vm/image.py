@@ -26,7 +26,7 @@ _PACKAGES = """
     util-linux passwd busybox-static tini ca-certificates
 """
 _DRIVERS = ("virtio_pci", "virtio_blk", "ext4")
-# What a machine of a minute has no use for, and emulated processors feel.
+# Services that a short-lived machine does not need, and that are slow on emulated processors.
 _MASKED = """
     apt-daily.timer apt-daily-upgrade.timer dpkg-db-backup.timer e2scrub_all.timer fstrim.timer
     e2scrub_reap.service getty@tty1.service serial-getty@ttyS0.service systemd-timesyncd.service

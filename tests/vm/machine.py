@@ -31,7 +31,7 @@ def run(
     processors: int = 2,
     timeout: float = 1800,
 ) -> int:
-    """Return the exit code of a shell script; what it prints appears here as it comes.
+    """Run a shell script with live output; return its exit code.
 
     ``given`` are files and folders by their name below ``/given``; 125 means that
     the machine itself failed, or took more than ``timeout`` seconds.
@@ -63,7 +63,7 @@ def run(
 
 
 def _given(folder: Path, command: str, given: Mapping[str, Path]) -> Path:
-    """Return a disk with the command and what it was given."""
+    """Return a disk with the command and its files."""
     tree = folder / "given"
     (tree / "clone").mkdir(parents=True)
     (tree / "command").write_text(command)

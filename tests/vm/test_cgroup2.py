@@ -62,7 +62,7 @@ def test_too_much_memory_ends_the_container_and_is_told(engine: Engine) -> None:
 
 
 def test_a_limit_of_memory_is_shared_by_all_processes(engine: Engine) -> None:
-    """What limits of each process cannot do: four of 10 MiB do not fit into 24."""
+    """Limits per process cannot do this: four processes of 10 MiB do not fit into 24."""
     one = "dd if=/dev/zero of=/dev/null bs=10M count=100000 2>/dev/null"
     script = f"for i in 1 2 3 4; do {one} & done; sleep 3; cat {OWN}/memory.events; kill $(jobs -p)"
     told = engine.run(

@@ -17,7 +17,7 @@ Start = Callable[..., Container]
 
 @pytest.fixture
 def start(engine: Engine) -> Iterator[Start]:
-    """Return what starts a shell's script in a container, which is removed afterwards."""
+    """Return a command that runs a shell script in a container, which is removed afterwards."""
     started: list[Container] = []
 
     def run(script: str, **flags: Any) -> Container:

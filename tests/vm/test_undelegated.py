@@ -1,4 +1,4 @@
-"""A user of cgroup v2 to whom no part of it was given: weaker limits, and nobody is deceived."""
+"""A user without delegated control groups: weaker limits, and honest reports of them."""
 
 from __future__ import annotations
 

@@ -28,16 +28,16 @@ GROUPS = {
     "image": "Manage images",
     "network": "Manage networks",
     "volume": "Manage volumes",
-    "registry": "Look after registries",
+    "registry": "Manage registries",
     "kernel": "Run notebooks' kernels in containers",
     "session": "Run cells in containers that keep their variables",
-    "magics": "Have the magics in every kernel",
+    "magics": "Load the magics in every kernel",
     "store": "Share images with all users of this machine",
     "manifest": "Manage lists of manifests for several platforms",
     "compose": "Run applications of several containers",
-    "system": "Look after the engine as a whole",
+    "system": "Manage the engine",
     "builder": "Manage the build cache",
-    "buildx": "Builds and their cache, by the name of Docker's plug-in",
+    "buildx": "Manage builds (the name of Docker's plugin)",
 }
 
 VERBS: tuple[Verb, ...] = (

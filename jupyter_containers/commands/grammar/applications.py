@@ -6,13 +6,18 @@ from jupyter_containers.commands.grammar.flags import SIGNALS
 from jupyter_containers.commands.words import Flag, Interrupted, Operand, Verb
 
 PROJECT_FLAGS = (
-    Flag("file", "A Compose file, or - for the input; several are merged", "list", keyword="files"),
+    Flag(
+        "file",
+        "A Compose file, or - for standard input; several are merged",
+        "list",
+        keyword="files",
+    ),
     Flag("project-name", "Name of the project", keyword="project"),
     Flag("profile", "Enable a profile; * is all of them", "list", keyword="profiles"),
-    Flag("env-file", "Read variables from this file in place of .env", "list", keyword="env_files"),
+    Flag("env-file", "Read variables from this file instead of .env", "list", keyword="env_files"),
     Flag(
         "project-directory",
-        "Folder of relative paths (default: the first file's)",
+        "Base folder of relative paths (default: the first file's)",
         keyword="folder",
     ),
 )

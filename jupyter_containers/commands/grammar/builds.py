@@ -1,4 +1,4 @@
-"""The commands that make images: build, bootstrap, the build cache."""
+"""The commands that create images: build, bootstrap, the build cache."""
 
 from __future__ import annotations
 
@@ -20,21 +20,21 @@ from jupyter_containers.options.flags import CONTENT_TRUST
 _OF_FRONT_ENDS = (
     Flag("call", "Instead of a build: check, outline, targets, cache (METHOD,format=json)"),
     Flag("check", "Only check the Dockerfile", "bool"),
-    Flag("compress", "Taken and without effect: no daemon is sent a context", "bool"),
+    Flag("compress", "Accepted without effect: there is no daemon to send a context to", "bool"),
     Flag(
         "context-var",
-        "Put a notebook's variable (or a dict of them) beside the context (PATH=NAME)",
+        "Add a notebook variable (or a dict of files) to the context (PATH=NAME)",
         "list",
     ),
     CONTENT_TRUST,
-    Flag("debug", "Show what a failed step left, or open a shell in it", "bool"),
-    Flag("force-rm", "Taken and without effect: steps leave no containers", "bool"),
+    Flag("debug", "Show the files of a failed step, or open a shell in them", "bool"),
+    Flag("force-rm", "Accepted without effect: steps leave no containers", "bool"),
     Flag(
         "progress",
         "auto, plain, tty, quiet or rawjson",
         values=("auto", "plain", "quiet", "rawjson", "tty"),
     ),
-    Flag("rm", "Taken and without effect: steps leave no containers", "bool"),
+    Flag("rm", "Accepted without effect: steps leave no containers", "bool"),
 )
 
 BUILD = Verb(
@@ -50,17 +50,17 @@ BUILD = Verb(
     surplus="quote values with spaces",
     examples=(
         ("build -t app:1 app", "from app/Dockerfile"),
-        ("build -t app:2 --build-arg LEVEL=debug --no-cache app", "every step anew"),
+        ("build -t app:2 --build-arg LEVEL=debug --no-cache app", "run every step again"),
         ("build --target base -t app:base app", "only up to one stage"),
-        ("build --call=cache app", "what would come from the cache, and why not the rest"),
-        ("build -o out app", "the files into a folder, no image"),
+        ("build --call=cache app", "which steps are cached, and why the others are not"),
+        ("build -o out app", "write the files to a folder, without an image"),
     ),
-    interrupted=Interrupted("the steps that were done are kept in the cache"),
+    interrupted=Interrupted("the completed steps are kept in the cache"),
 )
 
 DEBUG = Verb(
     "builder debug",
-    "Run a command in what a failed build step left",
+    "Run a command in the file system of a failed build step",
     "builds:debug",
     (
         INTERACTIVE,
@@ -71,14 +71,14 @@ DEBUG = Verb(
     (Operand("command", "COMMAND", "rest"),),
     ("buildx debug",),
     reads_stdin=True,
-    examples=(("builder debug ls -l /srv", "right after a build that failed"),),
+    examples=(("builder debug ls -l /srv", "after a failed build"),),
 )
 
 VERBS: tuple[Verb, ...] = (
     BUILD,
     Verb(
         "bootstrap",
-        "Make a base image on this machine from distribution packages",
+        "Build a base image on this machine from distribution packages",
         Call("images.bootstrap", progress=True),
         (Flag("quiet", "Show no progress", "bool", "q"),),
         (Operand("reference", "NAME[:TAG]"),),
@@ -92,33 +92,38 @@ VERBS: tuple[Verb, ...] = (
     ),
     Verb(
         "builder prune",
-        "Make the build cache smaller",
+        "Remove build cache",
         "builds:prune",
         (
-            Flag("all", "Also what an image still has", "bool", "a"),
+            Flag("all", "Also layers that an image still uses", "bool", "a"),
             FORCE,
-            Flag("filter", "Keep what matches (until=24h, type=…)", "list", keyword="filters"),
+            Flag(
+                "filter",
+                "Remove only matching records (until=24h, type=…)",
+                "list",
+                keyword="filters",
+            ),
             Flag(
                 "max-used-space",
                 "Remove the least recently used until the cache fits (10gb)",
                 aliases=("keep-storage", "reserved-space"),
             ),
-            Flag("min-free-space", "Remove the least recently used until so much is free"),
+            Flag("min-free-space", "Remove the least recently used until this much is free"),
         ),
         (),
         ("buildx prune",),
         examples=(
             ("builder prune -f", ""),
-            ("builder prune -f --filter until=168h", "what nobody used for a week"),
+            ("builder prune -f --filter until=168h", "records not used for a week"),
         ),
         interrupted=REMOVED,
     ),
     DEBUG,
     Verb(
         "builder du",
-        "Show what the build cache holds",
+        "List the records of the build cache",
         "builds:usage",
-        (FORMAT, QUIET, Flag("verbose", "Show whole descriptions", "bool", "v")),
+        (FORMAT, QUIET, Flag("verbose", "Do not shorten descriptions", "bool", "v")),
         (),
         ("buildx du",),
         examples=(("builder du", ""),),

@@ -1,7 +1,7 @@
-"""The commands of applications that Compose files describe.
+"""The commands of applications described by Compose files.
 
-What Docker Compose wants before the verb (``compose -f FILE config``) is a flag of every verb
-here, without its letter; :func:`reordered` puts it behind.
+Docker Compose's flags before the verb (``compose -f FILE config``) are flags of every verb here,
+without their letters; :func:`reordered` moves them behind the verb.
 """
 
 from __future__ import annotations
@@ -18,16 +18,16 @@ _BEFORE = {f"--{flag.name}" for flag in PROJECT_FLAGS} | {"--progress"}
 VERBS: tuple[Verb, ...] = (
     Verb(
         "compose config",
-        "Show a Compose file as it is understood",
+        "Print the resolved Compose file",
         "compose:config",
         (
             *PROJECT_FLAGS,
-            Flag("environment", "Print the variables that are replaced", "bool"),
+            Flag("environment", "Print the variables that the files use", "bool"),
             Flag("format", "yaml or json", values=("yaml", "json")),
             Flag("hash", "Print the config hash of these services; * is all", metavar="SERVICE"),
             Flag("images", "Print the images' names", "bool"),
             Flag("networks", "Print the networks' names", "bool"),
-            Flag("no-interpolate", "Leave variables as they are written", "bool"),
+            Flag("no-interpolate", "Do not replace variables", "bool"),
             Flag("output", "Write to this file", "text", "o"),
             Flag("profiles", "Print the profiles' names", "bool", keyword="show_profiles"),
             Flag("quiet", "Only check", "bool", "q"),
@@ -40,9 +40,9 @@ VERBS: tuple[Verb, ...] = (
         reads_stdin=True,
         takes_paths=True,
         examples=(
-            ("compose config", "compose.yaml of this folder as it is understood"),
-            ("compose -f base.yaml -f dev.yaml config --services", "of two files, merged"),
-            ("compose config --no-interpolate", "variables as they are written"),
+            ("compose config", "compose.yaml of this folder, resolved"),
+            ("compose -f base.yaml -f dev.yaml config --services", "from two files, merged"),
+            ("compose config --no-interpolate", "without replacing variables"),
         ),
     ),
     *applications.VERBS,

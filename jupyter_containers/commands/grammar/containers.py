@@ -25,8 +25,8 @@ from jupyter_containers.commands.words import Call, Flag, Interrupted, Live, Ope
 from jupyter_containers.options.flag import declared
 from jupyter_containers.options.flags import ExecFlags, RunFlags, UpdateFlags
 
-# Of the front end, not of a container.
-_PULL_QUIET = Flag("quiet", "Show no progress of a pull", "bool", "q")
+# Options of the front end, not of a container.
+_PULL_QUIET = Flag("quiet", "Do not show the progress of a pull", "bool", "q")
 RUN_FLAGS = tuple(sorted((*declared(RunFlags), _PULL_QUIET), key=lambda flag: flag.name))
 CREATE_FLAGS = tuple(flag for flag in RUN_FLAGS if flag.key != "detach")
 RUN_OPERANDS = (Operand("image", "IMAGE"), Operand("command", "COMMAND", "rest"))
@@ -44,10 +44,10 @@ RUN = Verb(
     prints="id",
     notebook_flags=DATA_FLAGS,
     interrupted=Interrupted(
-        advice="with -d a server runs beside the cells", advised_with=("publish", "publish_all")
+        advice="with -d a server runs in the background", advised_with=("publish", "publish_all")
     ),
     examples=(
-        ("run --rm busybox echo hello", "one command; nothing of it is left"),
+        ("run --rm busybox echo hello", "one command; its container is removed"),
         ("run -it --rm busybox sh", "a shell in a terminal"),
         ("run -d --name web -p 8000:8000 app:1", "a server, at http://localhost:8000"),
         (
@@ -67,7 +67,7 @@ KILL = Verb(
     ("container kill",),
     examples=(
         ("kill web", ""),
-        ("kill -s HUP web", "a signal that many servers read their configuration on"),
+        ("kill -s HUP web", "many servers reload their configuration on this signal"),
     ),
 )
 
@@ -76,14 +76,14 @@ REMOVE = Verb(
     "Remove containers",
     "containers:remove",
     (
-        Flag("force", "Kill them first when they run", "bool", "f"),
-        Flag("volumes", "Remove their anonymous volumes", "bool", "v"),
+        Flag("force", "Kill running ones first", "bool", "f"),
+        Flag("volumes", "Also remove their anonymous volumes", "bool", "v"),
     ),
     (CONTAINERS,),
     ("container rm", "container remove"),
     examples=(
         ("rm job", ""),
-        ("rm -f web", "also when it runs"),
+        ("rm -f web", "even if it runs"),
     ),
     interrupted=REMOVED,
 )
@@ -107,23 +107,23 @@ VERBS: tuple[Verb, ...] = (
         RUN_OPERANDS,
         ("container create",),
         prints="id",
-        examples=(("create --name later -m 64m app:1", "as run, but not started yet"),),
+        examples=(("create --name later -m 64m app:1", "like run, but without starting it"),),
     ),
     Verb(
         "start",
         "Start stopped containers",
         "attaching:start",
         (
-            Flag("attach", "Attach to its output and wait for its end", "bool", "a"),
+            Flag("attach", "Attach to its output and wait until it ends", "bool", "a"),
             DETACH_KEYS,
-            Flag("interactive", "Attach to its input too", "bool", "i"),
+            Flag("interactive", "Attach to its input", "bool", "i"),
         ),
         (CONTAINERS,),
         ("container start",),
         reads_stdin=True,
         examples=(
             ("start job", ""),
-            ("start -a job", "and show what it writes, until it ends"),
+            ("start -a job", "and show its output until it ends"),
         ),
     ),
     Verb(
@@ -134,7 +134,7 @@ VERBS: tuple[Verb, ...] = (
         (CONTAINER,),
         ("container attach",),
         reads_stdin=True,
-        examples=(("attach web", "its output from now on; Ctrl-P Ctrl-Q leaves it running"),),
+        examples=(("attach web", "shows its output from now on; Ctrl-P Ctrl-Q detaches"),),
         interrupted=GOES_ON,
     ),
     Verb(
@@ -145,10 +145,10 @@ VERBS: tuple[Verb, ...] = (
         (CONTAINERS,),
         ("container stop",),
         examples=(
-            ("stop web", "asks it to end, and kills it after 10 seconds"),
+            ("stop web", "asks it to end, then kills it after 10 seconds"),
             ("stop -t 1 web db", "after one second"),
         ),
-        interrupted=Interrupted("the signal was sent, what has not ended goes on"),
+        interrupted=Interrupted("the signal was sent; containers that have not ended keep running"),
     ),
     Verb(
         "restart",
@@ -158,7 +158,9 @@ VERBS: tuple[Verb, ...] = (
         (CONTAINERS,),
         ("container restart",),
         examples=(("restart web", ""),),
-        interrupted=Interrupted("what had not ended goes on, what had is not started again"),
+        interrupted=Interrupted(
+            "containers that had not ended keep running, the others stay stopped"
+        ),
     ),
     KILL,
     Verb(
@@ -172,7 +174,7 @@ VERBS: tuple[Verb, ...] = (
     ),
     Verb(
         "unpause",
-        "Let paused containers go on",
+        "Resume paused containers",
         Call("containers.unpause", "names", each="names"),
         (),
         (CONTAINERS,),
@@ -181,12 +183,12 @@ VERBS: tuple[Verb, ...] = (
     ),
     Verb(
         "wait",
-        "Wait for containers to end; give their exit codes",
+        "Wait until containers end, then print their exit codes",
         Call("containers.wait", "lines", each="names"),
         (),
         (CONTAINERS,),
         ("container wait",),
-        examples=(("wait job", "until it has ended; 0 is success"),),
+        examples=(("wait job", "until it ends; 0 means success"),),
         interrupted=GOES_ON,
     ),
     REMOVE,
@@ -213,43 +215,43 @@ VERBS: tuple[Verb, ...] = (
         "List containers",
         "looking:ps",
         (
-            Flag("all", "Also those that do not run", "bool", "a"),
+            Flag("all", "Show stopped containers too", "bool", "a"),
             FILTER,
             FORMAT,
-            Flag("last", "The n created last, running or not", "int", "n"),
-            Flag("latest", "The one created last, running or not", "bool", "l"),
+            Flag("last", "Show the n latest containers, in any state", "int", "n"),
+            Flag("latest", "Show the latest container, in any state", "bool", "l"),
             NO_TRUNC,
             QUIET,
             Flag("size", "Show sizes", "bool", "s"),
-            Flag("watch", "Go on showing them, as they change", "bool"),
+            Flag("watch", "Keep updating the list", "bool"),
         ),
         (),
         ("container ls", "container list", "container ps"),
         live=Live(View.DASHBOARD, asked_by="watch", in_terminal=True),
         examples=(
             ("ps", "what runs"),
-            ("ps -a -f status=exited", "what has ended"),
+            ("ps -a -f status=exited", "the containers that have ended"),
             ("ps --format '{{.Names}}: {{.Status}}'", "only these columns"),
             ("ps --watch", "live, with charts and buttons in a notebook"),
         ),
     ),
     Verb(
         "logs",
-        "Show what a container wrote",
+        "Show the output of a container",
         "looking:logs",
         (
             Flag("details", "Show the labels and variables of --log-opt before the lines", "bool"),
-            Flag("follow", "Go on until the container ends", "bool", "f"),
-            Flag("since", "Only since a time or a duration ago (10m)"),
-            Flag("until", "Only before a time or a duration ago (10m)"),
-            Flag("tail", "Only the last n lines", "text", "n"),
+            Flag("follow", "Follow the output until the container ends", "bool", "f"),
+            Flag("since", "Show lines since a time or a duration ago (10m)"),
+            Flag("until", "Show lines before a time or a duration ago (10m)"),
+            Flag("tail", "Show only the last n lines", "text", "n"),
             Flag("timestamps", "Show times", "bool", "t"),
         ),
         (CONTAINER,),
         ("container logs",),
         examples=(
             ("logs --tail 20 web", "the last 20 lines"),
-            ("logs -f --since 10m web", "the last 10 minutes, and what comes"),
+            ("logs -f --since 10m web", "the last 10 minutes, and new lines"),
         ),
         interrupted=GOES_ON,
     ),
@@ -267,14 +269,14 @@ VERBS: tuple[Verb, ...] = (
             ("exec -it web sh", "a shell in a terminal"),
             ("exec -u 1000 -w /tmp web id", "as another user, in another folder"),
         ),
-        interrupted=Interrupted("the command was ended, the container goes on"),
+        interrupted=Interrupted("the command was ended, the container keeps running"),
     ),
     Verb(
         "stats",
-        "Show what containers use",
+        "Show the resource usage of containers",
         "looking:stats",
         (
-            Flag("all", "Also those that do not run", "bool", "a"),
+            Flag("all", "Show stopped containers too", "bool", "a"),
             FORMAT,
             Flag("no-stream", "Once only", "bool"),
             NO_TRUNC,
@@ -305,7 +307,7 @@ VERBS: tuple[Verb, ...] = (
         ("container explain",),
         live=Live(View.EXPLANATION),
         examples=(
-            ("explain web", "namespaces, control groups, mounts, address: seen from both sides"),
+            ("explain web", "namespaces, control groups, mounts and address, from both sides"),
         ),
     ),
     Verb(
@@ -326,7 +328,7 @@ VERBS: tuple[Verb, ...] = (
         "files:copy",
         (
             Flag("archive", "Keep owners (uid and gid)", "bool", "a"),
-            Flag("follow-link", "Copy what a link points at", "bool", "L"),
+            Flag("follow-link", "Copy the targets of links", "bool", "L"),
             QUIET,
         ),
         (Operand("source", "CONTAINER:SRC|SRC|-"), Operand("target", "CONTAINER:DEST|DEST|-")),
@@ -337,7 +339,7 @@ VERBS: tuple[Verb, ...] = (
             ("cp web:/etc/passwd .", "out of the container"),
             ("cp app/index.html web:/srv/", "into it"),
         ),
-        interrupted=Interrupted("files that had been copied are kept"),
+        interrupted=Interrupted("files that were already copied are kept"),
     ),
     CHANGES,
     Verb(
@@ -346,7 +348,12 @@ VERBS: tuple[Verb, ...] = (
         "files:export",
         (
             Flag(
-                "output", "Write to a file instead of the output", "text", "o", "file", redirect=">"
+                "output",
+                "Write to a file instead of standard output",
+                "text",
+                "o",
+                "file",
+                redirect=">",
             ),
         ),
         (CONTAINER,),
@@ -357,13 +364,13 @@ VERBS: tuple[Verb, ...] = (
     ),
     Verb(
         "commit",
-        "Make an image of a container's changes",
+        "Create an image from a container's changes",
         Call("containers.commit"),
         (
             Flag("author", "Author (Name <name@example.org>)", "text", "a"),
             Flag("change", "Apply a Dockerfile instruction", "list", "c"),
             Flag("message", "Message of the commit", "text", "m"),
-            Flag("pause", "Freeze the container meanwhile (default true)", "bool", "p"),
+            Flag("pause", "Pause the container during the commit (default true)", "bool", "p"),
         ),
         (CONTAINER, Operand("repository", "REPOSITORY[:TAG]", "optional")),
         ("container commit",),
@@ -376,7 +383,7 @@ VERBS: tuple[Verb, ...] = (
     ),
     Verb(
         "container inspect",
-        "Show everything about containers",
+        "Show details of containers",
         "system:inspect_container",
         INSPECT_SIZE,
         (CONTAINERS,),
@@ -389,7 +396,7 @@ VERBS: tuple[Verb, ...] = (
         PRUNE,
         examples=(
             ("container prune -f", "without asking"),
-            ("container prune -f --filter until=24h", "only those of yesterday and before"),
+            ("container prune -f --filter until=24h", "only those created more than 24 hours ago"),
         ),
         interrupted=REMOVED,
     ),

@@ -6,13 +6,13 @@ from jupyter_containers.commands.words import Flag
 
 INPUT = Flag(
     "input",
-    "Hand a variable over as a file, /data/in/NAME.* ($NAME); -i NAME too, where it is one",
+    "Pass a variable as a file, /data/in/NAME.* ($NAME); also -i NAME",
     "list",
     metavar="NAME[=FILE]",
 )
 RESULT = Flag(
     "result",
-    "Bring /data/out/NAME.* ($NAME) back as a variable",
+    "Read /data/out/NAME.* ($NAME) into a variable afterwards",
     "list",
     "o",
     metavar="NAME",

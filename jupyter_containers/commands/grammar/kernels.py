@@ -7,16 +7,18 @@ from jupyter_containers.commands.words import Flag, Operand, Verb
 VERBS: tuple[Verb, ...] = (
     Verb(
         "kernel install",
-        "Offer an image as a kernel: notebooks with it run in containers",
+        "Install an image as a kernel: its notebooks run in containers",
         "kernels:install",
         (
             Flag("cpus", "Number of CPUs of each kernel"),
-            Flag("display-name", "What the launcher shows (Python in IMAGE)"),
+            Flag("display-name", "Name in the launcher (Python in IMAGE)"),
             Flag("memory", "Memory limit of each kernel", "text", "m"),
-            Flag("name", "Name of the kernel spec (from the image's)"),
-            Flag("option", "Any other option of run, such as --volume=data:/data", "list"),
+            Flag("name", "Name of the kernel spec (by default from the image's name)"),
+            Flag("option", "Another option of run, such as --volume=data:/data", "list"),
             Flag(
-                "sys-prefix", "Install it into this Python environment, not for this user", "bool"
+                "sys-prefix",
+                "Install into this Python environment instead of for this user",
+                "bool",
             ),
             Flag("quiet", "Show no progress", "bool", "q"),
         ),
@@ -28,7 +30,7 @@ VERBS: tuple[Verb, ...] = (
     ),
     Verb(
         "kernel rm",
-        "Offer images as kernels no longer; the images stay",
+        "Remove the kernels of images; the images stay",
         "kernels:remove",
         (),
         (Operand("names", "NAME", "some"),),

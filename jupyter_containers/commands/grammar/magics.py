@@ -1,4 +1,4 @@
-"""The commands that have the magics in every kernel."""
+"""The commands that load the magics in every kernel."""
 
 from __future__ import annotations
 
@@ -6,24 +6,24 @@ from jupyter_containers.commands.words import Flag, Verb
 
 _WHERE = (
     Flag("profile", "The IPython profile (default)", metavar="NAME"),
-    Flag("sys-prefix", "For everybody who uses this Python environment", "bool"),
-    Flag("system", "For everybody on this machine", "bool"),
+    Flag("sys-prefix", "For all users of this Python environment", "bool"),
+    Flag("system", "For all users of this machine", "bool"),
 )
 
 VERBS: tuple[Verb, ...] = (
     Verb(
         "magics enable",
-        "Have %container in every IPython kernel from its start on, without %load_ext",
+        "Load the magics whenever an IPython kernel starts, without %load_ext",
         "magics:enable",
         _WHERE,
         examples=(
-            ("magics enable", "for all notebooks of yours"),
-            ("magics enable --sys-prefix", "for everybody who uses this environment"),
+            ("magics enable", "for all your notebooks"),
+            ("magics enable --sys-prefix", "for all users of this environment"),
         ),
     ),
     Verb(
         "magics disable",
-        "Have %container only after %load_ext again",
+        "Load the magics only with %load_ext again",
         "magics:disable",
         _WHERE,
         examples=(("magics disable", ""),),

@@ -49,7 +49,7 @@ VERBS: tuple[Verb, ...] = (
         "network disconnect",
         "Disconnect a container from a network",
         Call("networks.disconnect", "nothing"),
-        (Flag("force", "Also one that is not connected or gone", "bool", "f"),),
+        (Flag("force", "Ignore a container that is not connected or does not exist", "bool", "f"),),
         (NETWORK, CONTAINER),
         examples=(("network disconnect backend db", ""),),
     ),
@@ -64,12 +64,12 @@ VERBS: tuple[Verb, ...] = (
     ),
     Verb(
         "network inspect",
-        "Show everything about networks",
+        "Show details of networks",
         "networks:inspect",
         INSPECT,
         (NETWORKS,),
         live=Live(View.NETWORK),
-        examples=(("network inspect backend", "drawn, and live, in a notebook"),),
+        examples=(("network inspect backend", "a live drawing in a notebook"),),
     ),
     Verb(
         "network prune",

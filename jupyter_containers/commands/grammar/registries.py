@@ -1,29 +1,29 @@
-"""The commands of registries and of lists of manifests."""
+"""The commands of registries and manifest lists."""
 
 from __future__ import annotations
 
 from jupyter_containers.commands.grammar.flags import FILTER, FORMAT, NO_TRUNC
 from jupyter_containers.commands.words import Call, Flag, Interrupted, Operand, Verb
 
-_INSECURE = Flag("insecure", "Reach the registry without TLS", "bool")
+_INSECURE = Flag("insecure", "Use the registry without TLS", "bool")
 _LIST = Operand("name", "MANIFEST_LIST")
 
 LOGIN = Verb(
     "login",
-    "Keep credentials for a registry",
+    "Store credentials for a registry",
     "registries:login",
     (
         Flag("password", "Password", "text", "p"),
-        Flag("password-stdin", "Read the password from the input", "bool"),
+        Flag("password-stdin", "Read the password from standard input", "bool"),
         Flag("username", "User name", "text", "u"),
     ),
     (Operand("server", "SERVER", "optional"),),
     reads_stdin=True,
     examples=(
-        ("login localhost:5000", "asks for name and password"),
-        ("login -u ada --password-stdin localhost:5000", "the password from the input"),
+        ("login localhost:5000", "asks for a user name and a password"),
+        ("login -u ada --password-stdin localhost:5000", "the password from standard input"),
     ),
-    interrupted=Interrupted("no credentials were kept"),
+    interrupted=Interrupted("no credentials were stored"),
 )
 
 VERBS: tuple[Verb, ...] = (
@@ -31,14 +31,14 @@ VERBS: tuple[Verb, ...] = (
         "search",
         "Search Docker Hub, or another registry, for images",
         "registries:search",
-        (FILTER, FORMAT, Flag("limit", "Results at most (25)", "int"), NO_TRUNC),
+        (FILTER, FORMAT, Flag("limit", "Maximum number of results (25)", "int"), NO_TRUNC),
         (Operand("term", "[REGISTRY/]TERM"),),
         examples=(("search --limit 5 python", "on Docker Hub"),),
     ),
     LOGIN,
     Verb(
         "logout",
-        "Forget credentials for a registry",
+        "Remove the credentials for a registry",
         "registries:logout",
         (),
         (Operand("server", "SERVER", "optional"),),
@@ -49,17 +49,17 @@ VERBS: tuple[Verb, ...] = (
         "Run a registry on this machine",
         "registries:start",
         (
-            Flag("image", "Another image than Debian's registry"),
+            Flag("image", "Image to use instead of Debian's registry"),
             Flag("name", "Name of the container (registry)"),
-            Flag("no-auth", "Let everybody who reaches it pull and push", "bool"),
-            Flag("publish", "Where it listens: [address:]port (5000)", "text", "p"),
-            Flag("volume", "Volume for what is pushed (NAME-data)", "text", "v", names="volume"),
+            Flag("no-auth", "Allow pull and push without a password", "bool"),
+            Flag("publish", "Address to listen on: [address:]port (5000)", "text", "p"),
+            Flag("volume", "Volume for pushed images (NAME-data)", "text", "v", names="volume"),
         ),
         examples=(("registry start -p 5000", "push to localhost:5000 from now on"),),
     ),
     Verb(
         "registry stop",
-        "Stop a registry of this machine; its volume stays",
+        "Stop a registry on this machine; its volume stays",
         "registries:stop",
         (),
         (Operand("name", "NAME", "optional"),),
@@ -84,10 +84,10 @@ VERBS: tuple[Verb, ...] = (
     ),
     Verb(
         "registry referrers",
-        "List what points at an image: signatures, bills of materials",
+        "List artifacts that refer to an image: signatures, bills of materials",
         "registries:referrers",
         (
-            Flag("artifact-type", "Only this kind"),
+            Flag("artifact-type", "Show only this artifact type"),
             FORMAT,
             Flag("quiet", "Only digests", "bool", "q"),
         ),
@@ -105,9 +105,9 @@ VERBS: tuple[Verb, ...] = (
     ),
     Verb(
         "manifest create",
-        "Make one name serve several platforms",
+        "Create a manifest list: one name for several platforms",
         "registries:manifest_create",
-        (Flag("amend", "Add to a list that is there", "bool", "a"), _INSECURE),
+        (Flag("amend", "Amend an existing list", "bool", "a"), _INSECURE),
         (_LIST, Operand("images", "MANIFEST", "some")),
         examples=(
             (
@@ -119,7 +119,7 @@ VERBS: tuple[Verb, ...] = (
     ),
     Verb(
         "manifest annotate",
-        "Say which platform an image of a list is for",
+        "Set the platform of an image in a list",
         "registries:manifest_annotate",
         (
             Flag("arch", "Architecture"),
@@ -135,19 +135,19 @@ VERBS: tuple[Verb, ...] = (
     ),
     Verb(
         "manifest inspect",
-        "Show a manifest or list, of a draft or of a registry",
+        "Show a manifest or list from a draft or a registry",
         "registries:manifest_inspect",
-        (_INSECURE, Flag("verbose", "With reference, platform and digest", "bool", "v")),
+        (_INSECURE, Flag("verbose", "Also show reference, platform and digest", "bool", "v")),
         (Operand("name", "[MANIFEST_LIST] MANIFEST", "some"),),
         examples=(("manifest inspect localhost:5000/app:all", ""),),
     ),
     Verb(
         "manifest push",
-        "Send a list and its images to their registry",
+        "Upload a list and its images to their registry",
         "registries:manifest_push",
         (
             _INSECURE,
-            Flag("purge", "Drop the draft afterwards", "bool", "p"),
+            Flag("purge", "Remove the draft afterwards", "bool", "p"),
             Flag("quiet", "Show no progress", "bool", "q"),
         ),
         (_LIST,),
@@ -155,7 +155,7 @@ VERBS: tuple[Verb, ...] = (
     ),
     Verb(
         "manifest rm",
-        "Drop drafts of lists",
+        "Remove drafts of lists",
         Call("manifests.remove", "nothing", each="names"),
         (),
         (Operand("names", "MANIFEST_LIST", "some"),),

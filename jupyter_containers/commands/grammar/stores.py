@@ -1,4 +1,4 @@
-"""The commands of image stores that a machine's users share."""
+"""The commands of image stores shared by a machine's users."""
 
 from __future__ import annotations
 
@@ -12,15 +12,15 @@ _USERS = Operand("users", "USER", "some")
 VERBS: tuple[Verb, ...] = (
     Verb(
         "store share",
-        "Let all users of this machine use images, and nobody change them",
+        "Share images read-only with all users of this machine",
         "stores:share",
         (_STORE, Flag("quiet", "Show no progress", "bool", "q")),
         (_IMAGES,),
-        examples=(("store share python:3.11-slim", "as root: everybody has it at once"),),
+        examples=(("store share python:3.11-slim", "as root: available to all users immediately"),),
     ),
     Verb(
         "store unshare",
-        "Take images out of a shared store",
+        "Remove images from a shared store",
         "stores:unshare",
         (_STORE,),
         (_IMAGES,),
@@ -28,7 +28,7 @@ VERBS: tuple[Verb, ...] = (
     ),
     Verb(
         "store ls",
-        "List the shared stores that are used here",
+        "List the shared stores in use",
         "stores:ls",
         (FORMAT,),
         (),
@@ -41,7 +41,7 @@ VERBS: tuple[Verb, ...] = (
         "stores:map_users",
         (),
         (_USERS,),
-        examples=(("store map alice bob", "as root: their containers need no copy"),),
+        examples=(("store map alice bob", "as root: their containers need no copies of layers"),),
     ),
     Verb(
         "store unmap",

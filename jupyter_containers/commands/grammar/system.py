@@ -1,4 +1,4 @@
-"""The commands about everything."""
+"""The commands about the whole engine."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ VERSION = Verb(
 VERBS: tuple[Verb, ...] = (
     Verb(
         "inspect",
-        "Show everything about containers, images, networks or volumes",
+        "Show details of containers, images, networks or volumes",
         "system:inspect",
         (*INSPECT_SIZE, Flag("type", "container, image, network or volume", keyword="kind")),
         (Operand("names", "NAME|ID", "some"),),
@@ -33,13 +33,15 @@ VERBS: tuple[Verb, ...] = (
     ),
     Verb(
         "events",
-        "Show what happens to containers, images, networks and volumes",
+        "Show events of containers, images, networks and volumes",
         "events:events",
         (
-            Flag("filter", "Keep what matches key=value", "list", "f", "filter", keyword="filters"),
+            Flag(
+                "filter", "Filter the events (key=value)", "list", "f", "filter", keyword="filters"
+            ),
             Flag("format", "Go template for each event"),
-            Flag("since", "Begin with what happened since a time or a duration ago (10m)"),
-            Flag("until", "End at a time, or a duration ago (10m)"),
+            Flag("since", "Show events since a time or a duration ago (10m)"),
+            Flag("until", "Stop at a time or a duration ago (10m)"),
         ),
         (),
         ("system events",),
@@ -47,58 +49,58 @@ VERBS: tuple[Verb, ...] = (
     ),
     Verb(
         "system check",
-        "Verify everything that is stored",
+        "Check the integrity of the store",
         "check:check",
-        (Flag("repair", "Mend what can be mended", "bool"),),
+        (Flag("repair", "Repair the problems that can be repaired", "bool"),),
         examples=(("system check --repair", "after a crash of the machine"),),
-        interrupted=Interrupted("nothing was changed but what is mended"),
+        interrupted=Interrupted("only completed repairs changed anything"),
     ),
     Verb(
         "system df",
-        "Show how much disk is used",
+        "Show disk usage",
         "system:df",
         (FORMAT, Flag("verbose", "Show each image, container and volume", "bool", "v")),
         examples=(("system df -v", "each image, container and volume"),),
     ),
     Verb(
         "system prune",
-        "Remove everything that nothing uses",
+        "Remove all unused objects",
         "system:prune",
         (
-            Flag("all", "Also images with a name", "bool", "a"),
-            Flag("volumes", "Also anonymous volumes", "bool"),
+            Flag("all", "Also remove images with a name", "bool", "a"),
+            Flag("volumes", "Also remove anonymous volumes", "bool"),
             *PRUNE,
         ),
-        examples=(("system prune -af --volumes", "all that nothing uses"),),
+        examples=(("system prune -af --volumes", "everything that is unused"),),
         interrupted=REMOVED,
     ),
     Verb(
         "system service",
         "Serve the Docker Engine API on a socket, for docker, Compose and other tools",
         "serving:service",
-        (Flag("time", "End after so many seconds without a request; 0 for never", "int", "t"),),
+        (Flag("time", "Exit after this many seconds without a request; 0 for never", "int", "t"),),
         (Operand("address", "unix://PATH", "optional"),),
         examples=(
-            ("system service", "until nobody has asked for anything for 5 minutes"),
-            ("system service --time 0 unix:///tmp/docker.sock", "for ever, on another socket"),
+            ("system service", "until 5 minutes pass without a request"),
+            ("system service --time 0 unix:///tmp/docker.sock", "without end, on another socket"),
         ),
     ),
     Verb(
         "system env",
-        "Print the variable by which Docker's tools find the service",
+        "Print the variable that points Docker's tools to the service",
         "serving:env",
         examples=(("system env", "for a shell's eval"),),
     ),
     Verb(
         "system reset",
-        "Remove everything there is, as before a deinstallation",
+        "Remove all containers, images, volumes and networks",
         "system:reset",
         (FORCE,),
-        examples=(("system reset --force", "before a deinstallation"),),
+        examples=(("system reset --force", "before uninstalling"),),
     ),
     Verb(
         "info",
-        "Show facts about the engine and this machine",
+        "Show information about the engine and this machine",
         "system:info",
         (Flag("format", "Go template for the output", "text", "f"),),
         (),
@@ -108,15 +110,15 @@ VERBS: tuple[Verb, ...] = (
     VERSION,
     Verb(
         "doctor",
-        "Check what this machine can do, and what would help",
+        "Check the capabilities of this machine, and how to add missing ones",
         "system:doctor",
         (
             Flag("format", "Go template for the output, or json", "text", "f"),
-            Flag("fix", "Install the missing packages (without root: print the command)", "bool"),
+            Flag("fix", "Install missing packages (without root: print the command)", "bool"),
         ),
         examples=(
             ("doctor", ""),
-            ("doctor --fix", "as root: installs what is missing"),
+            ("doctor --fix", "as root: install the missing packages"),
         ),
     ),
 )

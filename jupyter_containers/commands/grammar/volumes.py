@@ -49,7 +49,7 @@ VERBS: tuple[Verb, ...] = (
     ),
     Verb(
         "volume inspect",
-        "Show everything about volumes",
+        "Show details of volumes",
         "system:inspect_volume",
         INSPECT,
         (VOLUMES,),
@@ -59,7 +59,7 @@ VERBS: tuple[Verb, ...] = (
         "volume prune",
         "Remove volumes that no container uses",
         "system:prune_volumes",
-        (Flag("all", "Also volumes with a name", "bool", "a"), *PRUNE),
+        (Flag("all", "Also remove volumes with a name", "bool", "a"), *PRUNE),
         examples=(
             ("volume prune -f", "only those without a name"),
             ("volume prune -af", "all that no container uses"),

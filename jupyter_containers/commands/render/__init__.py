@@ -1,5 +1,5 @@
-"""Results made readable: text in Docker's words and columns, static HTML, Go templates, progress.
+"""Renderings of results: text in Docker's columns, static HTML, Go templates, progress.
 
-A rendering never changes the value it shows; text/plain and HTML are both complete, so that a
-saved notebook reads well without a kernel.
+A rendering never changes its value; text/plain and HTML are both complete, so that a saved notebook
+is readable without a kernel.
 """

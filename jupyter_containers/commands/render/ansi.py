@@ -1,10 +1,10 @@
-"""Terminal output as safe HTML: colours become spans, every other escape sequence vanishes.
+"""Terminal output as safe HTML: colours become spans, other escape sequences are removed.
 
-The input is hostile (any container may write it): everything is escaped, and a style is only ever
-built from numbers (ECMA-48, "Select Graphic Rendition").
+The input is untrusted (any container may write it): everything is escaped, and styles are built
+only from numbers (ECMA-48, "Select Graphic Rendition").
 
-Not ``nbconvert.filters.ansi2html``: for 1.2 MB of coloured lines it took 4.2 s of processor time,
-this module 0.3 s; and it leaves the sequence that sets a window's title in the page.
+``nbconvert.filters.ansi2html`` is not used: for 1.2 MB of coloured lines it took 4.2 s of processor
+time, this module 0.3 s; and it leaves the sequence that sets a window's title in the page.
 """
 
 from __future__ import annotations
@@ -14,9 +14,9 @@ import re
 
 from jupyter_containers.printable import SEQUENCE
 
-_CODES = 64  # codes of one sequence that count
+_CODES = 64  # the maximum number of codes in one sequence
 _LONGEST_CODE = 8  # digits
-# Colours that can be read on a white and on a dark page.
+# Colours that are readable on white and on dark pages.
 _COLOURS = (
     "#6b7280", "#d14343", "#2a8f4d", "#a07400", "#3b78d8", "#a651b5", "#1b8a99", "#8a8f98",
     "#7d838d", "#e05555", "#36a35c", "#b78a10", "#5a90e8", "#bb6bca", "#2aa0b0", "#9aa0a8",
@@ -24,7 +24,7 @@ _COLOURS = (
 
 
 def visible_lines(text: str) -> str:
-    """Return the text as a terminal leaves it: of a line redrawn with CR the last state stays."""
+    """Return the text as left on a terminal: only the last state of a line redrawn with CR."""
     if "\r" not in text:
         return text
     lines = text.replace("\r\n", "\n").split("\n")
@@ -32,7 +32,7 @@ def visible_lines(text: str) -> str:
 
 
 def ansi_to_html(text: str) -> str:
-    """Return escaped HTML with colour spans, each opened span closed."""
+    """Return escaped HTML with colour spans, all of them closed."""
     style: dict[str, str] = {}
     parts: list[str] = []
     position = 0
@@ -91,7 +91,7 @@ def _apply(style: dict[str, str], parameters: str) -> None:
         elif 30 <= code <= 37 or 90 <= code <= 97:
             style["color"] = _COLOURS[code - 30 if code < 90 else code - 82]
         elif 40 <= code <= 47 or 100 <= code <= 107:
-            # Half transparent, so that the page's own text colour stays readable on it.
+            # Half transparent, so that the page's text colour stays readable on it.
             style["background-color"] = _COLOURS[code - 40 if code < 100 else code - 92] + "55"
 
 

@@ -1,4 +1,4 @@
-"""``system df -v``: a table for each kind of thing, with Docker's headings."""
+"""``system df -v``: a table for each kind of object, with Docker's headings."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ _CACHE = (Column("ID", "CACHE ID"), Column("Name", "CACHE TYPE"), _SIZE, Column(
 
 
 class Details:
-    """Tables of images, containers, volumes and the build cache, each a list of its own."""
+    """Tables of images, containers, volumes and the build cache, each a separate list."""
 
     def __init__(self, found: DiskDetails) -> None:
         self.images = Table(found.images, _IMAGES, _image_rows)

@@ -1,4 +1,4 @@
-"""How the explanation of a container looks: text for terminals, static HTML for notebooks."""
+"""The explanation of a container as text for terminals and static HTML for notebooks."""
 
 from __future__ import annotations
 
@@ -37,7 +37,7 @@ class Explained(Showable, Plain):
 
     def _title(self) -> str:
         value = self.explanation
-        state = "" if value.running else " (does not run: start it to see the rest)"
+        state = "" if value.running else " (not running: start it to see the rest)"
         return f"{value.name}, a container of {value.image}{state}"
 
     def _repr_html_(self) -> str:
@@ -62,7 +62,7 @@ def _rows(section: Any) -> list[Row]:
 
 
 def _folded(row: Row) -> list[Row]:
-    """Return a row as several lines where its texts are long; paths stay whole."""
+    """Return a row with long texts as several lines; paths are not broken."""
     cells = [
         textwrap.wrap(str(text), _WIDTH, break_long_words=False, break_on_hyphens=False)
         for text in row.values()

@@ -1,6 +1,6 @@
-"""The layers of an image, and the differences of two, as text and as static HTML.
+"""The layers of an image, and the differences between two, as text and as static HTML.
 
-The HTML needs no script: trees fold with ``<details>``, so a saved notebook reads the same.
+The HTML needs no script: trees fold with ``<details>``, so they also work in a saved notebook.
 """
 
 from __future__ import annotations
@@ -27,7 +27,7 @@ if TYPE_CHECKING:
 
 MOST_ENTRIES = 400
 MOST_WASTED = 10
-_LONGEST = 5000  # characters of a path or an instruction; a path of Linux has 4096 bytes
+_LONGEST = 5000  # characters of a path or an instruction; Linux allows paths of 4096 bytes
 _LETTERS = {"added": "A", "changed": "C", "removed": "D"}
 _SIGNS = {"added": "+", "changed": "~", "removed": "-"}
 _COLOURS = {
@@ -71,17 +71,17 @@ class Layers(Table["LayerView"]):
 
     @property
     def efficiency(self) -> float:
-        """The share of bytes that are not spent twice, as ``dive`` computes it."""
+        """The share of bytes that are not wasted, computed as in ``dive``."""
         return self.image.efficiency
 
     @property
     def wasted_bytes(self) -> int:
-        """The bytes of all paths that several layers write or remove."""
+        """The total size of paths that several layers write or remove."""
         return self.image.wasted_bytes
 
     @property
     def files(self) -> Table[tuple[int, LayerChange]]:
-        """Every change of every layer, as a table with a ``to_dataframe`` of its own."""
+        """All changes of all layers, as a table with its own ``to_dataframe``."""
         pairs = [(layer.number, change) for layer in self for change in layer.changes]
         return Table(pairs, _CHANGES, lambda pair: [_change_row(*pair)], "no files")
 
@@ -190,7 +190,7 @@ def _layer_html(layer: LayerView, share: float) -> str:
 
 
 def _tree_html(entries: Sequence[tuple[str, str, int]]) -> str:
-    """Return paths as folders that unfold; of very many the largest, the others are counted."""
+    """Return paths as a tree of folders; of too many, show the largest and count the others."""
     root: dict[str, Any] = {}
     largest = sorted(entries, key=lambda entry: -entry[2])[:MOST_ENTRIES]
     for path, kind, size in sorted(largest):
@@ -209,7 +209,7 @@ def _nodes_html(nodes: dict[str, Any]) -> str:
     for name, node in nodes.items():
         if name == "":
             continue
-        # A chain of folders with nothing else in them is one line.
+        # A chain of folders without other entries is shown in one line.
         label = name
         while node[""] is None and len(node) == 2:
             (following,) = (key for key in node if key)
@@ -241,7 +241,7 @@ def _entry_html(label: str, change: tuple[str, int] | None) -> str:
 
 
 class Differences(list[Any]):
-    """The files that are not the same in two images; ``settings`` and sizes stand beside them."""
+    """The files that differ between two images, with differing ``settings`` and sizes."""
 
     def __init__(self, found: ImageDifference) -> None:
         super().__init__(found.files)
@@ -249,7 +249,7 @@ class Differences(list[Any]):
 
     @property
     def settings(self) -> tuple[SettingDifference, ...]:
-        """What is not the same in the configurations."""
+        """The differences between the configurations."""
         return self.difference.settings
 
     @property

@@ -1,8 +1,8 @@
-"""Links to published ports, for a browser that sees the notebook server and not this machine.
+"""Links to published ports for a browser that reaches only the notebook server.
 
 jupyter-server-proxy serves a port of the machine at ``<server>/proxy/<port>/``.  A link is offered
-only where it is installed, in a kernel whose server is known, for TCP ports on this machine's
-loopback address or on all of its addresses.
+only if it is installed and the kernel's server is known, for TCP ports on this machine's loopback
+address or on all of its addresses.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ _PUBLISHED = re.compile(r"(127\.0\.0\.1|0\.0\.0\.0):(\d+)->\d+/tcp")
 
 
 class Link(str):
-    """A text that is a link on a page."""
+    """A text that becomes a link on a page."""
 
     __slots__ = ("href",)
 
@@ -36,15 +36,15 @@ class Link(str):
 
 
 def linked(port: str, base: str) -> str:
-    """Return a published port as a link below the server's ``base``; itself where none is due."""
+    """Return a published port as a link below the server's ``base``, or unchanged."""
     match = _PUBLISHED.fullmatch(port)
     return Link(port, f"{base}proxy/{match[2]}/") if match and base else port
 
 
 def together(ports: Sequence[str]) -> list[str]:
-    """Return ports as Docker lists them: neighbours as one range, those of another number last.
+    """Return ports as Docker lists them: adjacent ones as a range, remapped ones last.
 
-    Of ``127.0.0.1:90->90/tcp`` and ``127.0.0.1:91->91/tcp`` that is ``127.0.0.1:90-91->90-91/tcp``.
+    ``127.0.0.1:90->90/tcp`` and ``127.0.0.1:91->91/tcp`` become ``127.0.0.1:90-91->90-91/tcp``.
     """
     ranges: dict[tuple[str, str], list[list[int]]] = {}
     others = []
@@ -70,9 +70,9 @@ def together(ports: Sequence[str]) -> list[str]:
 
 
 def browsable(port: str, base: str) -> tuple[str, str]:
-    """Return a port in few words and where a browser may open it, empty where it cannot.
+    """Return a short text for a port and its URL for a browser, empty if there is none.
 
-    By the server's proxy where it has one, else by the machine's own address.
+    The URL uses the server's proxy if it has one, otherwise the machine's own address.
     """
     outer, arrow, inner = port.partition("->")
     if not arrow:
@@ -89,11 +89,11 @@ def browsable(port: str, base: str) -> tuple[str, str]:
 
 
 def proxy_base(environ: Mapping[str, str] | None = None) -> str:
-    """Return the base URL of the notebook server when it proxies ports, else nothing."""
+    """Return the base URL of the notebook server if it proxies ports, else an empty string."""
     environ = os.environ if environ is None else environ
     if "ipykernel" not in sys.modules or not _has_proxy():
         return ""
-    # A hub says it; a server writes it to a file named after its process, which is our parent.
+    # A hub sets it; a server writes it to a file named after its process, the kernel's parent.
     return environ.get("JUPYTERHUB_SERVICE_PREFIX") or _base_of_parent()
 
 

@@ -1,7 +1,7 @@
 """A network as a picture: the host, the bridge, and the containers with addresses and ports.
 
-The picture is one SVG in the page's own colours, light or dark; the same as lines of text is what
-shows where no HTML is.  The value stays Docker's JSON.
+The picture is an SVG in the page's colours, light or dark; without HTML it is lines of text.  The
+value is still Docker's JSON.
 """
 
 from __future__ import annotations
@@ -29,7 +29,7 @@ _CODE = "var(--jp-code-font-family,monospace)"
 
 @dataclass(frozen=True, slots=True)
 class Member:
-    """A running container in the picture; ``ports`` as Docker writes them."""
+    """A running container in the picture; ``ports`` are in Docker's format."""
 
     name: str
     addresses: tuple[str, ...]
@@ -38,7 +38,7 @@ class Member:
 
 @dataclass(frozen=True, slots=True)
 class Picture:
-    """What is drawn of one network."""
+    """The drawing of one network."""
 
     name: str
     interface: str
@@ -201,7 +201,7 @@ def _short(text: str, most: int) -> str:
 
 
 class NetworkDocument(Showable, Document):
-    """Descriptions of networks: JSON as a value and in a terminal, a picture on a page."""
+    """Descriptions of networks: a picture on a page, JSON in a terminal and as a value."""
 
     def __init__(self, found: list[dict[str, Any]], pictures: Sequence[Picture]) -> None:
         super().__init__(found)

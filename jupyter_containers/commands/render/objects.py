@@ -1,4 +1,4 @@
-"""How the engine's own values show themselves on a page: a container, an image."""
+"""The HTML of the engine's own values: a container, an image."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ _CODE = "font-family:var(--jp-code-font-family,monospace);font-size:.93em;backgr
 
 
 def container_html(container: Container) -> str:
-    """Return a container on a line; its ports are links where the notebook server has a proxy."""
+    """Return a container as one line; its ports are links if the notebook server has a proxy."""
     base = proxy_base() if container.ports else ""
     ports = [_port(text, base) for text in container.ports]
     rest = [html.escape(container.image), html.escape(container.status_text), *ports]
@@ -28,7 +28,7 @@ def container_html(container: Container) -> str:
 
 
 def image_html(image: Image) -> str:
-    """Return an image on a line: its names, ID, size and platform."""
+    """Return an image as one line: its names, ID, size and platform."""
     more = [html.escape(name) for name in image.names[1:]]
     platform = f"{image.os}/{image.architecture}"
     return _line(image.name, image.short_id, [*more, human_size(image.size), platform])

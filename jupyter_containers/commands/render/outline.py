@@ -33,7 +33,7 @@ def _target_rows(target: OutlinedTarget) -> Iterator[Row]:
 
 
 def forecast_table(steps: Sequence[StepReport]) -> Table[StepReport]:
-    """Return the steps of a build with what the cache has of them."""
+    """Return the steps of a build and whether they are cached."""
     return Table(steps, _STEPS, _step_rows)
 
 
@@ -46,7 +46,7 @@ def _step_rows(step: StepReport) -> Iterator[Row]:
 
 
 class OutlineText:
-    """What a target takes, shown as tables; ``outline`` is the value."""
+    """The parameters of a target as tables; ``outline`` is the value."""
 
     def __init__(self, outline: Outline) -> None:
         self.outline = outline

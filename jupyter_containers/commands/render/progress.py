@@ -1,8 +1,8 @@
 """Event sinks that show progress: one display in a notebook, lines in a terminal.
 
-Life of a display: nothing before the first event → updated at most ten times a second by a thread
-of its own (events come from worker threads and must not wait for a browser) → closed by the caller,
-which leaves the final, static state with every step's log folded in.
+Lifecycle of a display: empty before the first event → updated at most ten times a second by a
+separate thread (events come from worker threads and must not wait for a browser) → closed by the
+caller, which leaves the final, static state with every step's log folded.
 """
 
 from __future__ import annotations
@@ -46,13 +46,13 @@ _COLOURS = {
 
 
 class Handle(Protocol):
-    """A place in the notebook's output: shown once, then replaced."""
+    """A display in the notebook's output: shown once, then replaced."""
 
     def display(self, bundle: dict[str, str], *, raw: bool) -> None:
-        """Show the place."""
+        """Show the display."""
 
     def update(self, bundle: dict[str, str], *, raw: bool) -> None:
-        """Replace what it shows."""
+        """Replace its content."""
 
 
 class NotebookProgress:
@@ -95,7 +95,7 @@ class NotebookProgress:
         self.close()
 
     def close(self) -> None:
-        """Show the final state; events that come later are not shown."""
+        """Show the final state and ignore later events."""
         with self._lock:
             self._ended.set()
             thread = self._thread
@@ -108,11 +108,11 @@ class NotebookProgress:
         shown = -1
         while True:
             steps, _ = self._steps.snapshot()
-            # A running step's seconds tick even without events.
+            # The seconds of a running step advance even without events.
             if self._steps.version != shown or any(not step.outcome for step in steps):
                 shown = self._steps.version
                 with contextlib.suppress(OSError, RuntimeError):
-                    # A front end that went away must not stop the work that is shown.
+                    # A front end that has disconnected must not stop the work.
                     self._show(final=False)
             if self._ended.wait(self._interval):
                 return
@@ -139,7 +139,7 @@ def _display_handle() -> Handle:
 
 
 def steps_text(steps: list[Step], now: float, *, final: bool) -> str:
-    """Return the steps as lines of text; what a failed one wrote stands in the error below."""
+    """Return the steps as lines of text, without a failed step's output, which is in the error."""
     lines: list[str] = []
     for step in steps:
         lines += [step_line(step, now), *_findings(step)]
@@ -151,7 +151,7 @@ def steps_text(steps: list[Step], now: float, *, final: bool) -> str:
 def step_line(step: Step, now: float) -> str:
     """Return one step as a line of text."""
     seconds = step.elapsed(now)
-    # A finding takes no time; when it was told says nothing.
+    # A finding takes no time, and its time means nothing.
     clock = f"{seconds:.1f}s" if seconds >= 0.05 and not _warns(step) else ""
     facts = [word for word in (_state(step), step.amount, clock) if word]
     return " · ".join([f"{_mark(step)} {one_line(step.title, _TITLE_CHARACTERS)}", *facts])
@@ -166,7 +166,7 @@ def _mark(step: Step) -> str:
 
 
 def _findings(step: Step) -> list[str]:
-    """Return what the build checks say, indented: it is shown in full."""
+    """Return the findings of the build checks in full, indented."""
     said = printable(step.log.text).splitlines() if step.task == CHECKS and step.outcome else []
     return [f"  {line}" for line in said]
 
@@ -193,7 +193,7 @@ _LOG = (
     "border-left:2px solid var(--jp-border-color2,rgba(128,128,128,.4))"
 )
 _DIM = "color:var(--jp-ui-font-color2,inherit);opacity:.85"
-_MARK = "flex:none;width:1em"  # all marks are as wide: titles stay where they are
+_MARK = "flex:none;width:1em"  # all marks have the same width, so titles do not move
 _LINE = "display:flex;align-items:baseline;column-gap:.8em"
 _TITLE = (
     "min-width:0;overflow:hidden;text-overflow:ellipsis;white-space:nowrap;"
@@ -204,9 +204,9 @@ _CLOCK = f"{_DIM};margin-left:auto;white-space:nowrap;font-variant-numeric:tabul
 
 
 def steps_html(steps: list[Step], now: float, *, final: bool) -> str:
-    """Return the steps as static HTML: logs folded, what the checks found open.
+    """Return the steps as static HTML: logs folded, findings of checks open.
 
-    Where a viewer drops all styles, the words still stand apart and in order.
+    In a viewer that drops all styles, the words are still separated and in order.
     """
     lines = "".join(_step_html(step, now, final) for step in steps)
     return f'<div {NO_MATH} style="{_BOX}">{lines}</div>'
@@ -221,9 +221,9 @@ def _step_html(step: Step, now: float, final: bool) -> str:
     if not final and not step.outcome:
         tail = "\n".join(_tail(step, _LIVE_LINES))
         return f'{line}<pre style="{_LOG}">{ansi_to_html(tail)}</pre>'
-    # What a failed step wrote at its end stands in the error that follows.
+    # The last output of a failed step is in the error that follows.
     is_open = " open" if step.task == CHECKS else ""
-    # Whoever stops a flood is answered at once.
+    # An interrupt of a flood of output must take effect immediately.
     text = step.log.shortened(_STOPPED_BYTES) if step.outcome == "cancelled" else step.log.text
     log = ansi_to_html(visible_lines(text))
     return (
@@ -275,7 +275,7 @@ class PlainProgress:
         with self._lock, contextlib.suppress(OSError, ValueError):
             match event:
                 case TaskFinished(task) if task.startswith(WARNING):
-                    self._write(one_line(step.title, _TITLE_CHARACTERS))  # Docker's own words, once
+                    self._write(one_line(step.title, _TITLE_CHARACTERS))  # Docker's message, once
                 case TaskStarted(task) if task.startswith(WARNING):
                     return
                 case TaskStarted():
@@ -307,11 +307,11 @@ class PlainProgress:
         return self
 
     def __exit__(self, *_: object) -> None:
-        """End the display: every line of it has been written."""
+        """End the display; all lines have been written already."""
 
 
 class TerminalProgress:
-    """Progress that redraws its last lines in a terminal; finished steps scroll up and stay."""
+    """Progress that redraws its last lines in a terminal; finished steps stay above."""
 
     def __init__(self, stream: TextIO, width: int = 80, interval: float = INTERVAL) -> None:
         self._stream = stream
@@ -351,7 +351,7 @@ class TerminalProgress:
                 continue
             if step.outcome or final:
                 self._printed.add(step.task)
-                # What a failed step wrote stands in the error that follows.
+                # The output of a failed step is in the error that follows.
                 text += "".join(f"{line}\n" for line in (step_line(step, now), *_findings(step)))
                 continue
             live.append(step_line(step, now))

@@ -1,4 +1,4 @@
-"""Sizes and times in Docker's words."""
+"""Sizes and times in Docker's formats."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ __all__ = ["ago", "binary_size", "human_duration", "human_size", "timestamp"]
 
 
 def ago(moment: datetime | None, now: datetime | None = None) -> str:
-    """Return how long ago a moment was: ``2 minutes ago``; ``N/A`` for none."""
+    """Return the time since a moment: ``2 minutes ago``; ``N/A`` for none."""
     if moment is None or moment.year <= 1:
         return "N/A"
     if moment.tzinfo is None:
@@ -20,7 +20,7 @@ def ago(moment: datetime | None, now: datetime | None = None) -> str:
 
 
 def timestamp(moment: datetime | None) -> str:
-    """Return a moment as Docker's ``CreatedAt`` shows it, in the local time zone."""
+    """Return a moment in the format of Docker's ``CreatedAt``, in the local time zone."""
     if moment is None:
         return "N/A"
     if moment.tzinfo is None:

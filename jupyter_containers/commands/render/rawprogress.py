@@ -1,6 +1,6 @@
-"""Progress for programs: one JSON object a line, as of ``docker build --progress=rawjson``.
+"""Progress for programs: one JSON object per line, as in ``docker build --progress=rawjson``.
 
-A step is a ``vertex``; what it writes are ``logs`` (base64), how far it is are ``statuses``.
+A step is a ``vertex``; its output are ``logs`` (base64), its progress are ``statuses``.
 """
 
 from __future__ import annotations
@@ -62,4 +62,4 @@ class RawProgress:
         return self
 
     def __exit__(self, *_: object) -> None:
-        """End the display: every line of it has been written."""
+        """End the display; all lines have been written already."""

@@ -1,7 +1,7 @@
-"""What verbs return: ordinary Python values that show themselves well.
+"""The results of verbs: ordinary Python values that render themselves.
 
-``str(value)`` is what a terminal prints; ``_repr_html_`` is what a notebook shows.  All of them are
-lists or plain objects, so loops and comprehensions over them just work.
+A terminal prints ``str(value)``, a notebook shows ``_repr_html_``.  All are lists or plain objects,
+so loops and comprehensions work.
 """
 
 from __future__ import annotations
@@ -37,28 +37,28 @@ PRE = (
 
 
 def pre(text: str) -> str:
-    """Return a text as HTML that looks like a terminal's."""
+    """Return a text as HTML that looks like a terminal."""
     return f'<pre {NO_MATH} style="{PRE}">{html.escape(printable(text))}</pre>'
 
 
 class Showable:
-    """A value that a notebook may show by more than its own HTML: a live widget."""
+    """A value that a notebook may show as a live widget instead of its HTML."""
 
     _show: Callable[[], None] | None = None
 
     def shown_by(self, show: Callable[[], None]) -> Self:
-        """Have a notebook show it by calling ``show``; return self."""
+        """Make notebooks show it by calling ``show``; return self."""
         self._show = show
         return self
 
     def _ipython_display_(self) -> None:
         if self._show is None:
-            raise NotImplementedError  # IPython's word for: show it the usual way
+            raise NotImplementedError  # for IPython: use the default display
         self._show()
 
 
 class Plain:
-    """A value that shows itself everywhere as its own text."""
+    """A value that is shown as its own text everywhere."""
 
     __slots__ = ()
 
@@ -73,9 +73,9 @@ class Plain:
 
 
 class Table(Showable, Plain, list[T], Generic[T]):
-    """A list of values that shows itself as a table; one value may fill several rows.
+    """A list of values that is shown as a table; one value may fill several rows.
 
-    ``frame`` are the attributes of a value that are the columns of a DataFrame.
+    ``frame`` are the attributes of a value that become columns of a DataFrame.
     """
 
     def __init__(
@@ -107,7 +107,7 @@ class Table(Showable, Plain, list[T], Generic[T]):
 
         Sizes are bytes, times are timestamps, CPU is percent as a float (``ps``, ``images``,
         ``stats``, ``history``, ``system df``, ``volume ls``, ``network ls``); other tables have
-        their texts under the fields' names.  Raises :class:`UnsupportedError` where pandas is not
+        their texts under the fields' names.  Raises :class:`UnsupportedError` if pandas is not
         installed.
         """
         from jupyter_containers.engine.frames import frame_of, pandas_module
@@ -122,18 +122,18 @@ class Table(Showable, Plain, list[T], Generic[T]):
 
 
 class Lines(Plain, list[T], Generic[T]):
-    """A list of names, IDs or numbers, shown one a line; an empty one shows nothing."""
+    """A list of names, IDs or numbers, shown one per line; an empty list shows nothing."""
 
     def _ipython_display_(self) -> None:
         if self:
-            raise NotImplementedError  # IPython's word for: show it the usual way
+            raise NotImplementedError  # for IPython: use the default display
 
     def __str__(self) -> str:
         return "\n".join(str(item) for item in self)
 
 
 class Text(Plain, str):
-    """A text that shows itself as it is, without quotes."""
+    """A text that is shown without quotes."""
 
     __slots__ = ()
 
@@ -163,7 +163,7 @@ class JSONObject(Plain, dict[str, Any]):
 
 
 class Facts(Plain, dict[str, Any]):
-    """Facts by name, shown one a line, inner facts indented (``info``, ``version``)."""
+    """Facts by name, shown one per line, nested facts indented (``info``, ``version``)."""
 
     def __str__(self) -> str:
         return "\n".join(_fact_lines(self, ""))
@@ -182,10 +182,10 @@ def _fact_lines(facts: dict[str, Any], indent: str) -> list[str]:
 
 
 class Log(list[T], Generic[T]):
-    """The lines that a container wrote (``time``, ``stream``, ``data``), shown as their text.
+    """The lines of a container's output (``time``, ``stream``, ``data``), shown as text.
 
-    Of a long log the last 16 MB are kept and the last megabyte is shown; ``left_out`` counts the
-    bytes before those that are kept.
+    The last 16 MB of a long log are kept and the last megabyte is shown; ``left_out`` is the number
+    of bytes before the kept ones.
     """
 
     def __init__(
@@ -197,11 +197,11 @@ class Log(list[T], Generic[T]):
 
     @property
     def data(self) -> bytes:
-        """The bytes as they were written, with times before the lines when asked for."""
+        """The raw bytes, with timestamps before the lines if requested."""
         return b"".join(log_bytes(line, self.timestamps, self.details) for line in self)
 
     def stream(self, name: str) -> bytes:
-        """Return what was written to ``stdout`` or ``stderr``."""
+        """Return the output on ``stdout`` or ``stderr``."""
         return b"".join(
             log_bytes(line, self.timestamps, self.details)
             for line in self
@@ -225,7 +225,7 @@ class Log(list[T], Generic[T]):
 
 
 def _last_of(lines: Iterable[T]) -> tuple[list[T], int]:
-    """Return the last lines up to 16 MB, and how many bytes came before."""
+    """Return the last lines up to 16 MB, and the number of bytes before them."""
     kept: deque[T] = deque()
     size = left_out = 0
     for line in lines:
@@ -238,18 +238,18 @@ def _last_of(lines: Iterable[T]) -> tuple[list[T], int]:
 
 
 def _shortened(data: bytes, left_out: int = 0) -> str:
-    """Return the end of an output as a page can bear it, with a word about the rest."""
+    """Return as much of the end of an output as a page can show, with a note about the rest."""
     left_out += max(0, len(data) - SHOWN_BYTES)
     text = visible_lines(data[-SHOWN_BYTES:].decode("utf-8", "replace"))
     if not left_out:
         return text
-    # From the beginning of a line on.
+    # Starts at the beginning of a line.
     text = text[text.find("\n") + 1 :]
     return f"… {left_out / 1e6:.1f} MB before this are not shown …\n{text}"
 
 
 def log_bytes(line: Any, timestamps: bool, details: str | None = None) -> bytes:
-    """Return one log line's bytes, after its time and its details when they are asked for."""
+    """Return one log line's bytes, after its timestamp and details if requested."""
     data: bytes = line.data
     if details is not None:
         data = f"{details} ".encode() + data
@@ -257,7 +257,7 @@ def log_bytes(line: Any, timestamps: bool, details: str | None = None) -> bytes:
 
 
 def _log_time(line: Any) -> str:
-    """Return a line's time as Docker writes it: UTC, nine digits after the second."""
+    """Return a line's time in Docker's format: UTC, nine decimal places."""
     moment = line.time
     if isinstance(moment, str):
         return moment
@@ -268,7 +268,7 @@ def _log_time(line: Any) -> str:
 
 
 def _bytes_text(data: bytes) -> str:
-    """Return bytes as Python writes them, a long text shortened."""
+    """Return the representation of bytes, shortened if they are long."""
     if len(data) <= _REPR_BYTES:
         return repr(data)
     return f"<{len(data)} bytes, the last: {data[-_REPR_BYTES // 4 :]!r}>"
@@ -276,10 +276,10 @@ def _bytes_text(data: bytes) -> str:
 
 @dataclass(frozen=True, slots=True, repr=False)
 class Outcome:
-    """A foreground process has ended: its exit code and what it wrote.
+    """The exit code and the output of a foreground process.
 
-    ``results`` are what it was asked to hand back, by name.  ``shown`` says whether the output is
-    already on the reader's page, so that the value does not show it a second time.
+    ``results`` are the requested results by name.  ``shown`` is true if the output is already on
+    the page, so that the value does not show it again.
     """
 
     exit_code: int

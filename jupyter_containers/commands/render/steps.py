@@ -1,6 +1,6 @@
 """The state of a progress display, fed by events from any thread.
 
-A *step* is one task's line: its title, how far it is, what it wrote, how it ended.
+A *step* is the line of one task: its title, progress, output and outcome.
 """
 
 from __future__ import annotations
@@ -19,14 +19,14 @@ from jupyter_containers.events import (
     TaskStarted,
 )
 
-# What is kept of one step's output: the beginning tells the cause, the end the failure.
+# The kept bytes of one step's output: the beginning shows the cause, the end the failure.
 _HEAD_BYTES = 256 * 1024
 _TAIL_BYTES = 256 * 1024
 _FINISHED = ("done", "cached", "exists")
 
 
 class StepLog:
-    """A step's output: complete up to a limit, after that its beginning and its end."""
+    """A step's output: complete up to a limit, beyond it only its beginning and its end."""
 
     def __init__(self) -> None:
         self._head = bytearray()
@@ -34,13 +34,13 @@ class StepLog:
         self._dropped = 0
 
     def add(self, data: bytes) -> None:
-        """Append what the step wrote."""
+        """Append output of the step."""
         room = _HEAD_BYTES - len(self._head)
         self._head += data[: max(room, 0)]
         self._tail += data[max(room, 0) :]
         surplus = len(self._tail) - _TAIL_BYTES
         if surplus > _TAIL_BYTES:
-            # Cut only now and then: a bytearray moves its whole rest on every cut.
+            # Cut only occasionally: every cut of a bytearray moves the rest of it.
             del self._tail[:surplus]
             self._dropped += surplus
 
@@ -49,11 +49,11 @@ class StepLog:
 
     @property
     def text(self) -> str:
-        """The output as text, with a note where the middle was left out."""
+        """The output as text, with a note in place of an omitted middle."""
         return _joined(self._head, self._dropped, self._tail)
 
     def shortened(self, limit: int) -> str:
-        """Return the output as text with at most ``limit`` bytes of its beginning and its end."""
+        """Return at most ``limit`` bytes of the beginning and the end of the output as text."""
         if len(self._head) + len(self._tail) <= 2 * limit:
             return self.text
         enough = len(self._tail) >= limit
@@ -62,7 +62,7 @@ class StepLog:
         return _joined(self._head[:limit], dropped, tail)
 
     def last_lines(self, count: int) -> list[str]:
-        """Return the last lines, cheaply."""
+        """Return the last lines without decoding the others."""
         source = self._tail if len(self._tail) > 4096 else self._head + self._tail
         text = bytes(source[-4096:]).decode("utf-8", "replace")
         return text.replace("\r\n", "\n").rstrip("\n").split("\n")[-count:]
@@ -75,7 +75,7 @@ def _joined(head: bytearray, dropped: int, tail: bytearray) -> str:
 
 @dataclass(slots=True)
 class Step:
-    """One task as shown; ``outcome`` is empty while it runs; times are monotonic seconds."""
+    """The displayed state of a task; ``outcome`` is empty while it runs; times are monotonic."""
 
     task: str
     title: str
@@ -91,7 +91,7 @@ class Step:
 
     @property
     def fraction(self) -> float | None:
-        """How far it is, from 0 to 1, or None where that is not known."""
+        """The progress from 0 to 1, or None if unknown."""
         if self.outcome in _FINISHED:
             return 1.0
         return min(self.current / self.total, 1.0) if self.total else None
@@ -107,12 +107,12 @@ class Step:
         return f"{show(self.current)}/{show(self.total)}"
 
     def elapsed(self, now: float) -> float:
-        """Return how many seconds it ran."""
+        """Return the duration in seconds."""
         return self.seconds if self.outcome else now - self.began
 
 
 class Steps:
-    """All steps of one operation, in the order of their beginning; thread-safe."""
+    """All steps of one operation, in the order of their start; thread-safe."""
 
     def __init__(self, clock: Callable[[], float] = time.monotonic) -> None:
         self._clock = clock
@@ -132,7 +132,7 @@ class Steps:
             return step
 
     def abandon(self) -> None:
-        """Mark the steps that still run as cancelled: the operation has ended without them."""
+        """Mark running steps as cancelled, since the operation has ended without them."""
         with self._lock:
             now = self._clock()
             for step in self._steps.values():
@@ -141,7 +141,7 @@ class Steps:
                     step.outcome, step.seconds = "cancelled", now - step.began
 
     def snapshot(self) -> tuple[list[Step], float]:
-        """Return the steps and the present time on their clock."""
+        """Return the steps and the current time on their clock."""
         with self._lock:
             return list(self._steps.values()), self._clock()
 

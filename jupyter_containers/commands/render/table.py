@@ -1,7 +1,7 @@
 """Columns, and rows of text laid out under them.
 
-A *row* is a mapping from Docker's field names (``Names``) to texts; a *column* names one of them
-and its heading (``NAMES``).
+A *row* is a mapping from Docker's field names (``Names``) to texts; a *column* is one of the names
+with its heading (``NAMES``).
 """
 
 from __future__ import annotations
@@ -14,22 +14,22 @@ from typing import Any
 from jupyter_containers.printable import printable
 
 Row = Mapping[str, object]
-_GAP = 3  # blanks between columns
-DOCKERS_NARROWEST = 10  # what a column takes at least in the lists that Docker has too
+_GAP = 3  # spaces between columns
+DOCKERS_NARROWEST = 10  # the minimum width of a column in lists that also exist in Docker
 
 
 @dataclass(frozen=True, slots=True)
 class Column:
-    """One column: ``field`` is the name in templates, ``heading`` the word above."""
+    """One column: ``field`` is its name in templates, ``heading`` its title."""
 
     field: str
     heading: str
 
 
 class LazyRow(Mapping[str, object]):
-    """A row of one item whose fields are made when they are asked for: a table shows few of them.
+    """A row of one item whose fields are computed on access: a table shows few of them.
 
-    ``makers`` give a field's value from the item.
+    ``makers`` compute a field's value from the item.
     """
 
     __slots__ = ("_item", "_makers")
@@ -41,7 +41,7 @@ class LazyRow(Mapping[str, object]):
         return self._makers[field](self._item)
 
     def get(self, field: str, default: object = None) -> object:
-        """Return the field, without the detour over an exception that Mapping's own takes."""
+        """Return the field; faster than Mapping's own, which raises and catches an exception."""
         maker = self._makers.get(field)
         return default if maker is None else maker(self._item)
 
@@ -53,9 +53,9 @@ class LazyRow(Mapping[str, object]):
 
 
 def text_table(columns: Sequence[Column], rows: Sequence[Row], narrowest: int = 0) -> str:
-    """Return the table as Docker prints it: headings, three blanks between columns.
+    """Return the table in Docker's format: headings, three spaces between columns.
 
-    ``narrowest`` is what a column takes at least, blanks included.
+    ``narrowest`` is the minimum width of a column, including spaces.
     """
     cells = [[column.heading for column in columns]]
     cells += [[cell_text(row.get(column.field, "")) for column in columns] for row in rows]
@@ -63,7 +63,7 @@ def text_table(columns: Sequence[Column], rows: Sequence[Row], narrowest: int = 
 
 
 def aligned(cells: Sequence[Sequence[str]], narrowest: int = 0) -> str:
-    """Return lines whose cells begin in the same places."""
+    """Return lines with aligned cells."""
     count = max((len(line) for line in cells), default=0)
     widths = [max(len(line[i]) for line in cells if i < len(line)) for i in range(count)]
     places = [max(width + _GAP, narrowest) for width in widths]
@@ -99,19 +99,19 @@ _CELL = (
     "color:var(--jp-ui-font-color1,inherit);"
     "border-bottom:1px solid var(--jp-border-color2,rgba(128,128,128,.3))"
 )
-# Dollar signs here are a shell's: no formula for MathJax, of version 2 or of later ones.
+# Dollar signs are a shell's, not formulas for MathJax (version 2, and later ones).
 NO_MATH = 'class="tex2jax_ignore mathjax_ignore"'
 _MONO = ";font-family:var(--jp-code-font-family,monospace)"
 _WHOLE = "white-space:nowrap"
 _CODE_FIELDS = frozenset(
     {"ID", "Image", "Command", "Digest", "CreatedBy", "Container", "Mountpoint"}
 )
-# A line break inside one of these would be taken for a part of it.
+# A line break within one of these would be mistaken for a part of it.
 _WHOLE_FIELDS = frozenset({"Names", "Name", "Size", "MemUsage", "NetIO", "BlockIO", "What"})
 _BROKEN = "overflow-wrap:anywhere;min-width:22em"
-# Paths of control groups and layers, which are longer than a page is wide.
+# Paths of control groups and layers are longer than a page is wide.
 _BROKEN_FIELDS = frozenset({"Outside"})
-_SHORT = 24  # characters; "128.0 MiB" beside such a path stays one line
+_SHORT = 24  # characters; "128.0 MiB" beside such a path stays on one line
 _WHOLE_CODE = 45  # characters; longer code may break anywhere
 _MARK_COLOURS = {
     "✓": "var(--jp-success-color1,#2a8f4d)",

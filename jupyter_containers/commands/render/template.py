@@ -1,10 +1,10 @@
-"""The part of Go's text/template that people write after ``--format``.
+"""The part of Go's text/template that is used with ``--format``.
 
 Texts, fields (``{{.State.ExitCode}}``), ``.Label "name"``, ``json join upper lower title split
 pad truncate len index slice println print printf html js urlquery eq ne lt le gt ge not and or``,
 pipelines with ``|``, ``range if else with end break continue define template block`` (with
-``$key, $value :=``), and the dot.  A value is anything made of mappings, sequences, texts and
-numbers; a missing field is an error, as in Docker, a missing label has no value.
+``$key, $value :=``), and the dot.  Values consist of mappings, sequences, strings and numbers; a
+missing field is an error, as in Docker; a missing label is empty.
 """
 
 from __future__ import annotations
@@ -20,16 +20,16 @@ from urllib.parse import quote_plus
 from jupyter_containers.errors import InvalidArgumentError
 from jupyter_containers.printable import escaped
 
-_DEEPEST = 100  # blocks in blocks, brackets in brackets
+_DEEPEST = 100  # nested blocks, nested parentheses
 _DIGITS = 18
-_LONGEST = 10_000  # characters of one action, and those that printf and pad may add
+_LONGEST = 10_000  # characters of one action, and the most that printf and pad may add
 _TOKEN = re.compile(
     r"""\s*(?:(?P<text>"(?:\\.|[^"\\])*"|`[^`]*`)|(?P<number>-?\d+)(?![\w.])"""
     r"""|(?P<path>\$\w*(?:\.[A-Za-z_][\w-]*)*|(?:\.[A-Za-z_][\w-]*)+|\.)|(?P<word>[A-Za-z]\w*)|(?P<mark>[|()]))"""
 )
 
 
-# The values of ``$`` (what the template was given) and of the variables of range, if and with.
+# The values of ``$`` (the template's argument) and of the variables of range, if and with.
 Scope = dict[str, Any]
 
 
@@ -67,12 +67,12 @@ _Node = Union[str, "_Block", _Output, _Use, _Jump]
 
 
 class _LeaveError(Exception):
-    """A range ends, or goes on with its next element."""
+    """Leaves a range, or continues with its next element."""
 
 
 @dataclass(frozen=True, slots=True)
 class _Nil:
-    """What Go prints for a list, map or pointer that is not set; JSON says null."""
+    """Go's output for an unset list, map or pointer; null in JSON."""
 
     shown: str
 
@@ -81,7 +81,7 @@ class _Nil:
 
 
 class Heading(str):
-    """What stands above a column: of a label its name."""
+    """The headings of a table's columns; that of a label is its name."""
 
     __slots__ = ()
 
@@ -95,7 +95,7 @@ class Template:
         self._root = _parse(source.replace("\\t", "\t").replace("\\n", "\n"), self._named)
 
     def render(self, value: Any) -> str:
-        """Return the text; raises :class:`InvalidArgumentError` for an unknown field."""
+        """Return the text; raise :class:`InvalidArgumentError` for an unknown field."""
         parts: list[str] = []
         self._run(self._root.body, value, {"$": value}, parts)
         return "".join(parts)
@@ -111,7 +111,7 @@ class Template:
             elif isinstance(node, _Output):
                 names, expression = _declared(node.expression)
                 value = _evaluate(expression, dot, scope)
-                if names:  # {{$name := …}} shows nothing and holds until the block's end
+                if names:  # {{$name := …}} prints nothing and is valid until the end of the block
                     scope = scope | {names[-1]: value}
                 else:
                     parts.append(_text(value))
@@ -132,7 +132,7 @@ class Template:
             self._run(block.otherwise, dot, scope, parts)
         elif block.keyword == "range":
             for pair in _items(value):
-                # One variable takes the element, two take key and element.
+                # One variable gets the element, two get key and element.
                 variables = dict(zip(names, pair[-len(names) :], strict=False))
                 try:
                     self._run(block.body, pair[1], scope | variables, parts)
@@ -185,7 +185,7 @@ def _parse(source: str, named: dict[str, _Block]) -> _Block:
     return root
 
 
-# Go wants no blank before a field: {{range.Mounts}}.
+# Go needs no space before a field: {{range.Mounts}}.
 _KEYWORD = re.compile(
     r"(else\s+(?:if|with)|range|if|with|else|end|define|block|template|break|continue)(?!\w)\s*(.*)",
     re.DOTALL,
@@ -212,7 +212,7 @@ def _add(
         target.append(inner)
         stack.append((inner, inner.body))
     elif word.startswith("else") and word != "else":
-        # The block within "else" ends where this one would: one end is enough for both.
+        # The block within "else" ends together with this one: both share one end.
         if block.keyword not in ("if", "with") or target is block.otherwise:
             raise unexpected
         stack.pop()
@@ -273,7 +273,7 @@ def _tokens(expression: str) -> list[tuple[str, str]]:
                 f"template: cannot read {expression!r}", hint="a field is written {{.Name}}"
             )
         kind = match.lastgroup
-        # Of what stands in brackets, not a further argument: (index .Ports 0).HostPort
+        # A field of the parentheses, not another argument: (index .Ports 0).HostPort
         if kind == "path" and text[: match.start(kind)].endswith(")"):
             kind = "fields"
         tokens.append((kind, match[match.lastgroup]))
@@ -309,7 +309,7 @@ def _command(tokens: list[tuple[str, str]], dot: Any, scope: Scope, piped: list[
 
 
 def _label(labels: Any, name: str) -> str:
-    """Return one label of Docker's ``name=value,…`` text; empty where it is not set."""
+    """Return one label from Docker's ``name=value,…`` text; empty if it is not set."""
     if not isinstance(labels, str):
         return _text((labels or {}).get(name, ""))
     if isinstance(labels, Heading):
@@ -343,14 +343,14 @@ def _argument(tokens: list[tuple[str, str]], dot: Any, scope: Scope) -> Any:
     return _call(text, [])
 
 
-# What inspect leaves out where there is none, and templates ask for:
+# Fields that inspect omits if empty, and that templates use:
 # {{if .State.Health}}{{.State.Health.Status}}{{end}}.
 _OMITTED = frozenset({"Health", "SizeRw", "SizeRootFs"})
 
 
-# Objects whose keys are people's own: one that is not there is no mistake.
+# Objects with keys chosen by users: a missing key is not an error.
 _MAPS = frozenset({"Labels", "Options", "Sysctls", "Tmpfs", "StorageOpt", "DriverOpts", "Networks"})
-# What null stands for in the documents of inspect, as Go prints it; other fields are lists.
+# Go's output for null in the documents of inspect; other fields are lists.
 _NIL_MAPS = _MAPS | {"Annotations", "ExposedPorts", "PortBindings", "Ports", "Volumes", "Data"}
 _NIL_POINTERS = frozenset(
     {
@@ -437,7 +437,7 @@ def _printf(form: str, *values: Any) -> str:
 
 
 def _html(*values: Any) -> str:
-    # Go's escapes for quotes are numbers.
+    # Go escapes quotes as numbers.
     text = html.escape("".join(_text(value) for value in values), quote=False)
     return text.replace('"', "&#34;").replace("'", "&#39;")
 

@@ -1,4 +1,4 @@
-"""A description in Docker's schema as HTML that folds: long ones stay on one screen.
+"""A description in Docker's schema as folding HTML, so that long ones fit on one screen.
 
 Built from ``details`` only, so it folds in every viewer and needs no script.
 """
@@ -12,7 +12,7 @@ from typing import Any
 from jupyter_containers.commands.render.table import NO_MATH
 from jupyter_containers.printable import printable
 
-_OPEN_FIELDS = 15  # of a value below the first level; larger ones are folded at first
+_OPEN_FIELDS = 15  # lines of a value below the first level; larger ones are initially folded
 _BOX = (
     "font-family:var(--jp-code-font-family,monospace);font-size:var(--jp-code-font-size,13px);"
     "line-height:1.5;color:var(--jp-content-font-color1,inherit);overflow-wrap:anywhere"
@@ -22,7 +22,7 @@ _DIM = "opacity:.75"
 
 
 def html_tree(value: Any) -> str:
-    """Return a JSON value as folded HTML, its first levels open."""
+    """Return a JSON value as folding HTML with its first levels open."""
     return f'<div {NO_MATH} style="{_BOX}">{_node("", value, 0)}</div>'
 
 
@@ -43,7 +43,7 @@ def _node(name: str, value: Any, depth: int) -> str:
 
 
 def _gist(value: dict[str, Any] | list[Any]) -> str:
-    """Return what a folded value is, in a few words."""
+    """Return a short summary of a folded value."""
     if isinstance(value, list):
         if all(isinstance(item, (str, int, float)) for item in value) and len(value) <= 8:
             return _text(", ".join(str(item) for item in value))

@@ -1,5 +1,5 @@
-"""The verbs: functions ``(session, parsed) -> value``, one module a noun, imported when used.
+"""The verbs: functions ``(session, parsed) -> value``, one module per noun, imported when used.
 
-They translate words into calls of the engine and wrap its values into results that show
-themselves; they decide nothing about containers and print nothing.
+They translate words into calls of the engine and wrap its values in results that render
+themselves; they make no decisions about containers and print nothing.
 """

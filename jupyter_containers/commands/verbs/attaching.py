@@ -1,4 +1,4 @@
-"""Verbs that lend a container the caller's streams (attach, start -a), and how all of them do."""
+"""Verbs that connect the caller's streams to a container (attach, start -a), and their helpers."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ from jupyter_containers.errors import (
 
 
 def attach(session: Session, parsed: Parsed) -> Any:
-    """Return the outcome of a container that runs already, or that the caller detached from."""
+    """Attach to a running container; return its outcome, or None if the caller detached."""
     name = parsed.operands["name"]
     flags = {key: value for key, value in parsed.flags.items() if key != "no_stdin"}
     wants_input = not parsed.flag("no_stdin")
@@ -28,7 +28,7 @@ def attach(session: Session, parsed: Parsed) -> Any:
 
 
 def start(session: Session, parsed: Parsed) -> Any:
-    """Return the names of the started containers; the outcome of one with ``-a`` or ``-i``."""
+    """Start containers and return their names, or with ``-a`` or ``-i`` the outcome of one."""
     names = parsed.operands["names"]
     if not (parsed.flag("attach") or parsed.flag("interactive")):
         return done(names, session.engine.containers.start)
@@ -56,7 +56,7 @@ def _attached(
         return attach_in_terminal(session, name, action, flags)
     with (
         _streams(session, parsed, interactive, options.tty) as streams,
-        # As Docker: beside a terminal that somebody else started, signals are the caller's own.
+        # As in Docker: with a terminal that another command started, signals are not forwarded.
         signals(session, flags, wanted=not options.tty),
         said_once(session),
     ):
@@ -66,7 +66,7 @@ def _attached(
 
 @contextmanager
 def signals(session: Session, flags: dict[str, Any], *, wanted: bool = True) -> Iterator[None]:
-    """Put the front end's signals into ``flags``, in the place of a ``sig_proxy`` that is true."""
+    """Replace a true ``sig_proxy`` in ``flags`` by the front end's signals."""
     if session.signals is None or not (wanted and flags.get("sig_proxy", True)):
         yield
         return
@@ -77,7 +77,7 @@ def signals(session: Session, flags: dict[str, Any], *, wanted: bool = True) -> 
 
 @contextmanager
 def lent(session: Session, parsed: Parsed) -> Iterator[dict[str, Any]]:
-    """Yield the engine's arguments for input and output that ``-i`` and ``-t`` ask for."""
+    """Yield the engine's arguments for the input and output of ``-i`` and ``-t``."""
     interactive, tty = parsed.flag("interactive", False), parsed.flag("tty", False)
     with _streams(session, parsed, interactive, tty) as streams:
         yield streams
@@ -87,16 +87,16 @@ def lent(session: Session, parsed: Parsed) -> Iterator[dict[str, Any]]:
 def _streams(
     session: Session, parsed: Parsed, interactive: bool, tty: bool
 ) -> Iterator[dict[str, Any]]:
-    """Yield the arguments: the person's terminal where both are wanted."""
+    """Yield the arguments; with both flags they connect the user's terminal."""
     stdin = session.stdin if interactive else None
     if not (interactive and tty) or isinstance(stdin, bytes):
         yield {"stdin": stdin, "on_output": session.on_output}
         return
     if session.terminal is None:
         raise UnsupportedError(
-            "-it needs a front end that a person types in, and here is none",
+            "-it needs an interactive front end",
             capability="terminal",
-            hint="open the notebook in JupyterLab, Notebook or VS Code; or leave -t out and give "
+            hint="open the notebook in JupyterLab, Notebook or VS Code; or omit -t and write "
             "the input in the cell (%%container run -i …); or use a terminal: "
             f"jupyter container {parsed.verb.name if parsed.verb else ''} -it …",
         )
@@ -110,7 +110,7 @@ def _streams(
 
 @contextmanager
 def said_once(session: Session) -> Iterator[None]:
-    """Keep the last output out of a failure where it has just been shown as it came."""
+    """Remove the last output from a failure if it has just been shown live."""
     try:
         yield
     except ContainerFailedError as error:
@@ -120,7 +120,7 @@ def said_once(session: Session) -> Iterator[None]:
 
 
 def outcome(session: Session, result: Any) -> Outcome:
-    """Return the result of a finished process as a value that shows itself."""
+    """Return the result of a finished process as a value that renders itself."""
     return Outcome(
         result.exit_code,
         result.stdout,

@@ -29,13 +29,13 @@ from jupyter_containers.errors import (
 from jupyter_containers.events import EventSink
 from jupyter_containers.options.output import STREAM, BuildOutput
 
-# What they ask of Docker's old builder is always so here.
+# Flags of Docker's old builder whose effect is always in force here.
 _WITHOUT_EFFECT = ("compress", "force_rm", "rm")
 _STYLES = ("auto", "plain", "tty", "quiet", "rawjson")
 
 
 def build(session: Session, parsed: Parsed) -> Any:
-    """Return the built image; for a build into files only, where they are."""
+    """Return the built image, or the paths of the files if there is no image."""
     accept_trust(parsed)
     flags = dict(parsed.flags)
     for name in ("disable_content_trust", *_WITHOUT_EFFECT):
@@ -74,10 +74,10 @@ def build(session: Session, parsed: Parsed) -> Any:
 
 
 def _from_input(session: Session, context: str, flags: dict[str, Any]) -> Any:
-    """Return the context of ``build -`` or ``build -f - PATH``, whose input is read here.
+    """Read the input of ``build -`` or ``build -f - PATH`` and return the context.
 
-    The input is a Dockerfile (then ``build -`` has no context of its own) or, for ``build -``, an
-    archive that holds the context.
+    The input is a Dockerfile (``build -`` then has no context) or, for ``build -``, an archive
+    with the context.
     """
     import io
 
@@ -93,13 +93,13 @@ def _from_input(session: Session, context: str, flags: dict[str, Any]) -> Any:
 
 
 def _files(session: Session, texts: Sequence[str]) -> dict[str, Any]:
-    """Return the notebook's variables that are to stand in the context (``PATH=VARIABLE``)."""
+    """Return the files that ``--context-var PATH=VARIABLE`` adds to the context."""
     files: dict[str, Any] = {}
     for text in texts:
         path, equals, name = text.rpartition("=")
         if session.variables is None:
             raise InvalidArgumentError(
-                f"--context-var {text} names a variable of a notebook, and there is none here",
+                f"--context-var {text} names a notebook variable, but this is not a notebook",
                 hint="in Python: build(…, files={'path': contents})",
             )
         if name not in session.variables:
@@ -109,7 +109,7 @@ def _files(session: Session, texts: Sequence[str]) -> dict[str, Any]:
             )
         value = session.variables[name]
         if isinstance(value, Mapping):
-            # Names and contents: files of the context, or of a folder in it.
+            # A dict of names and contents: files in the context, or in a folder in it.
             folder = path if equals else ""
             found = {posixpath.join(folder, str(file)): one for file, one in value.items()}
         else:
@@ -119,7 +119,7 @@ def _files(session: Session, texts: Sequence[str]) -> dict[str, Any]:
                 raise InvalidArgumentError(
                     f"--context-var {text}: {file} is a {type(content).__name__}, not text "
                     "or bytes",
-                    hint="make it text first, such as table.to_csv() or json.dumps(value)",
+                    hint="convert it to text first, such as table.to_csv() or json.dumps(value)",
                 )
         files |= found
     return {"files": files} if files else {}
@@ -144,7 +144,7 @@ def _display(session: Session, style: str, quiet: bool) -> AbstractContextManage
 
 
 def _secrets(session: Session, flags: Mapping[str, Any]) -> dict[str, Any]:
-    """Return the secrets with the values of notebook variables (``var=NAME``) taken out."""
+    """Return the secrets, and separately the values of notebook variables (``var=NAME``)."""
     texts, values = [], dict(flags.get("secret_values", {}))
     for text in flags.get("secret", ()):
         pairs = dict(item.partition("=")[::2] for item in text.split(","))
@@ -173,7 +173,7 @@ def _secrets(session: Session, flags: Mapping[str, Any]) -> dict[str, Any]:
 def _stream(session: Session) -> Any:
     if session.binary_output is None:
         raise InvalidArgumentError(
-            "dest=- writes an archive to the standard output, which shows text here",
+            "dest=- writes an archive to standard output, which can only show text here",
             hint="name a file: -o type=tar,dest=PATH",
         )
     return session.binary_output
@@ -190,7 +190,7 @@ _USAGE = (
 
 
 def usage(session: Session, parsed: Parsed) -> Any:
-    """Return what the build cache holds, the least recently used first."""
+    """Return the records of the build cache, the least recently used first."""
     return listing(
         session.engine.builds.records(),
         _USAGE,
@@ -221,9 +221,9 @@ def _usage_row(record: Any, full: bool) -> Row:
 
 
 def prune(session: Session, parsed: Parsed) -> Text:
-    """Make the build cache smaller."""
+    """Remove records of the build cache."""
     everything = parsed.flag("all", False)
-    which = "all of the build cache" if everything else "all build cache that no image has"
+    which = "all of the build cache" if everything else "all build cache that no image uses"
     if not parsed.flag("force") and not session.confirm(f"This will remove {which}."):
         return Text("Nothing was removed")
     names = ("filters", "max_used_space", "min_free_space")
@@ -232,7 +232,7 @@ def prune(session: Session, parsed: Parsed) -> Text:
 
 
 def debug(session: Session, parsed: Parsed) -> Any:
-    """Run a command in what a failed step left; without one, tell what that is."""
+    """Run a command in the file system of a failed step; without a command, describe the step."""
     step, command = parsed.flag("step", ""), parsed.operands["command"]
     flags = {name: value for name, value in parsed.flags.items() if name != "step"}
     if not command and _at_terminal(session):
@@ -266,7 +266,7 @@ def _failure(session: Session, name: str) -> Facts:
 
 
 def _look(session: Session, error: StepFailedError) -> None:
-    """Open a shell in what a failed step left; tell what that is where nobody can type."""
+    """Open a shell in a failed step's file system; describe the step if there is no terminal."""
     if has_places(session) or _at_terminal(session):
         flags = {"step": error.snapshot, "interactive": True, "tty": True}
         with contextlib.suppress(ContainerFailedError):

@@ -1,4 +1,4 @@
-"""``build --call``: what a Dockerfile is asked instead of being built."""
+"""``build --call``: questions about a Dockerfile instead of a build."""
 
 from __future__ import annotations
 
@@ -17,19 +17,19 @@ if TYPE_CHECKING:
     from jupyter_containers.build.outline import Outline, OutlinedTarget
     from jupyter_containers.build.result import StepReport
 
-# BuildKit has no word for the last: its cache cannot be asked.
+# BuildKit has no method like the last one, since its cache cannot be queried.
 _METHODS = ("build", "check", "outline", "targets", "cache")
 
 
 class CallJSON(Text):
-    """The answer as JSON; ``exit_status`` is 1 where the checks found something."""
+    """The answer as JSON; ``exit_status`` is 1 if the checks found problems."""
 
     __slots__ = ("exit_status",)
     exit_status: int
 
 
 def call(session: Session, text: str, context: Any, flags: Mapping[str, Any]) -> Any:
-    """Return what ``--call=METHOD[,format=json]`` asks for; checks that find something raise."""
+    """Return the answer to ``--call=METHOD[,format=json]``; raise if checks find problems."""
     method, as_json = _method(text)
     engine = session.engine
     if method == "check":
@@ -56,7 +56,7 @@ def _method(text: str) -> tuple[str, bool]:
 
 
 def _checked(findings: tuple[Finding, ...]) -> Text:
-    """Say that the checks see nothing, or raise with everything that they see."""
+    """Return a line if the checks find nothing, or raise with all findings."""
     from jupyter_containers.build.progress import finding_text
 
     if not findings:
@@ -88,7 +88,7 @@ def _warnings(findings: tuple[Finding, ...]) -> dict[str, Any]:
 
 
 def _outline(outline: Outline) -> dict[str, Any]:
-    """Return an outline in BuildKit's schema; what is empty is left out."""
+    """Return an outline in BuildKit's schema, without empty fields."""
     args = [
         {**_filled(name=one.name, description=one.description, value=one.value), **_place(one.line)}
         for one in outline.args

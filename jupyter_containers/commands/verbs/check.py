@@ -23,7 +23,7 @@ _COLUMNS = (
 
 
 class CheckResult(Table["Problem"]):
-    """The problems that are left; ``report`` tells what was looked at and what was mended."""
+    """The remaining problems; ``report`` has the numbers of checked and repaired objects."""
 
     def __init__(self, report: CheckReport) -> None:
         super().__init__(report.problems, _COLUMNS, lambda item: [_row(item, "✗")])
@@ -31,11 +31,11 @@ class CheckResult(Table["Problem"]):
 
     @property
     def exit_status(self) -> int:
-        """1 when problems are left."""
+        """1 if problems remain."""
         return 1 if self else 0
 
     def rows(self) -> list[Row]:
-        """Return the problems that are left, then those that were mended."""
+        """Return the remaining problems, then the repaired ones."""
         return [*super().rows(), *(_row(item, "✓") for item in self.report.repaired)]
 
     def _summary(self) -> str:
@@ -48,7 +48,7 @@ class CheckResult(Table["Problem"]):
         if not self:
             return f"Checked {looked}: all is well{mended}"
         plural = "" if len(self) == 1 else "s"
-        hint = "" if report.repaired else "; mend with: system check --repair"
+        hint = "" if report.repaired else "; repair with: system check --repair"
         return f"Checked {looked}: {len(self)} problem{plural}{mended}{hint}"
 
     def __str__(self) -> str:
@@ -72,7 +72,7 @@ def _row(problem: Problem, mark: str) -> Row:
 
 
 def check(session: Session, parsed: Parsed) -> CheckResult:
-    """Return what is wrong with the store, mended where ``--repair`` asks for it."""
+    """Return the problems of the store, repaired with ``--repair``."""
     with session.progress() as emit:
         repair = parsed.flag("repair", False)
         engine = session.mendable_engine if repair else session.engine

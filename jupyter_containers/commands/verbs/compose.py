@@ -25,7 +25,7 @@ _LISTS = (
 
 
 def config(session: Session, parsed: Parsed) -> Text | None:
-    """Return a project as YAML or JSON, or names out of it."""
+    """Return a project as YAML or JSON, or names from it."""
     form = parsed.flag("format", "yaml")
     if form not in ("yaml", "json"):
         raise FlagError(f"unsupported format {form!r}", hint="yaml or json")

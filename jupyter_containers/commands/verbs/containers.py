@@ -1,4 +1,4 @@
-"""Verbs of containers that act: run, create, exec, stop …; those that only look are in looking."""
+"""Verbs that change containers: run, create, exec, stop …; :mod:`.looking` has the others."""
 
 from __future__ import annotations
 
@@ -22,12 +22,12 @@ from jupyter_containers.events import WARNING, Event, EventSink
 
 
 def run(session: Session, parsed: Parsed) -> Any:
-    """Return the container (``-d``), the outcome of the finished process, or an open terminal."""
+    """Run a container; return it (``-d``), the outcome of its process, or an open terminal."""
     flags, quiet = _create_flags(parsed), parsed.flag("quiet", False)
     image, command = parsed.operands["image"], parsed.operands["command"] or None
     if flags.get("detach"):
         with session.progress() as emit:
-            return session.engine.run(image, command, emit=_heard(emit, quiet), **flags)
+            return session.engine.run(image, command, emit=_display(emit, quiet), **flags)
     if opens_terminal(session, parsed):
         return run_in_terminal(session, image, command, flags)
     with (
@@ -36,20 +36,20 @@ def run(session: Session, parsed: Parsed) -> Any:
         signals(session, flags),
         said_once(session),
     ):
-        result = session.engine.run(image, command, emit=_heard(emit, quiet), **streams, **flags)
+        result = session.engine.run(image, command, emit=_display(emit, quiet), **streams, **flags)
     return outcome(session, result)
 
 
 def create(session: Session, parsed: Parsed) -> Any:
-    """Return the new container."""
+    """Create a container and return it."""
     image, command = parsed.operands["image"], parsed.operands["command"] or None
     with session.progress() as emit:
-        heard = _heard(emit, parsed.flag("quiet", False))
+        heard = _display(emit, parsed.flag("quiet", False))
         return session.engine.containers.create(image, command, emit=heard, **_create_flags(parsed))
 
 
-def _heard(emit: EventSink, quiet: bool) -> EventSink:
-    """Return what shows all events, or warnings only for ``--quiet``."""
+def _display(emit: EventSink, quiet: bool) -> EventSink:
+    """Return a display of all events, or with ``--quiet`` only of warnings."""
 
     def warnings_only(event: Event) -> None:
         if event.task.startswith(WARNING):
@@ -62,15 +62,15 @@ def _create_flags(parsed: Parsed) -> dict[str, Any]:
     flags = dict(parsed.flags)
     flags.pop("quiet", None)
     if flags.get("entrypoint") == "":
-        # Docker's way to say: no entrypoint at all.
+        # Docker's form of: no entrypoint.
         flags["entrypoint"] = ()
     return flags
 
 
 def execute(session: Session, parsed: Parsed) -> Any:
-    """Return the outcome of a command in a running container; None when it is left running.
+    """Run a command in a container and return its outcome; None if it is left running.
 
-    With ``-it`` in a notebook it is the terminal that stays open.
+    With ``-it`` in a notebook, return the terminal, which stays open.
     """
     name, command = parsed.operands["name"], parsed.operands["command"]
     if not command:
@@ -89,7 +89,7 @@ def execute(session: Session, parsed: Parsed) -> Any:
 
 
 def remove(session: Session, parsed: Parsed) -> Lines[str]:
-    """Return the names of the removed containers; ``--force`` does not mind one that is gone."""
+    """Remove containers and return their names; with ``--force`` missing ones are ignored."""
     engine = session.engine
     force, volumes = parsed.flag("force", False), parsed.flag("volumes", False)
     removed: list[str] = []

@@ -1,4 +1,4 @@
-"""``events``: what happens in the store, as it happens."""
+"""``events``: the events of the store, live."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
 
 def events(session: Session, parsed: Parsed) -> Lines[str] | None:
-    """Pass the events on line by line until ``--until`` has come or the caller interrupts."""
+    """Write events line by line until the time of ``--until`` or an interrupt."""
     line_of = _form(parsed.flag("format"))
     feed = session.engine.system.events(
         since=moment(parsed.flag("since"), "since"),
@@ -43,7 +43,7 @@ def _form(template: str | None) -> Callable[[JournalEvent], str]:
 
 
 def _fields(event: JournalEvent) -> dict[str, Any]:
-    """Return an event's document under the names that templates use."""
+    """Return an event's document with the names used in templates."""
     document = event.document()
     return {
         **document,
@@ -57,7 +57,7 @@ def _fields(event: JournalEvent) -> dict[str, Any]:
 
 
 def event_line(event: JournalEvent) -> str:
-    """Return an event as Docker prints it: time, type, action, id and attributes."""
+    """Return an event in Docker's format: time, type, action, id and attributes."""
     local = datetime.fromtimestamp(event.time_ns // 10**9).astimezone()
     zone = local.strftime("%z")
     zone = f"{zone[:3]}:{zone[3:]}" if zone != "+0000" else "Z"

@@ -1,4 +1,4 @@
-"""The verb that teaches: explain."""
+"""The verb ``explain``."""
 
 from __future__ import annotations
 

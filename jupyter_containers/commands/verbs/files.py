@@ -1,4 +1,4 @@
-"""Verbs that deal with the files of containers: cp, diff, export, commit."""
+"""Verbs for the files of containers: cp, diff, export, commit."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ def copy(session: Session, parsed: Parsed) -> None:
 
 
 class Changes(Table[Any]):
-    """What a container changed; in a terminal ``C /path`` a line, as Docker prints it."""
+    """The changes of a container; a terminal shows lines like ``C /path``, as in Docker."""
 
     def __str__(self) -> str:
         return "\n".join(f"{change.kind} {change.path}" for change in self)
@@ -48,10 +48,10 @@ def diff(session: Session, parsed: Parsed) -> Changes:
 
 
 def export(session: Session, parsed: Parsed) -> None:
-    """Write a container's files to a file, or to the output of a command line."""
+    """Write a container's files to an archive file, or to standard output."""
     output: Any = parsed.flag("output") or session.binary_output
     if output is None:
         raise InvalidArgumentError(
-            "export has no place to write to", hint="name a file with --output, or redirect"
+            "export has no output", hint="name a file with --output, or redirect"
         )
     session.engine.containers.export(parsed.operands["name"], output)

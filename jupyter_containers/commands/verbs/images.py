@@ -81,7 +81,7 @@ def layers(session: Session, parsed: Parsed) -> Any:
 
 
 def diff(session: Session, parsed: Parsed) -> Any:
-    """Return how two images differ; with one name, what that container changed."""
+    """Return the differences between two images, or the changes of one container."""
     first, second = parsed.operands["name"], parsed.operands["second"]
     if second is None:
         from jupyter_containers.commands.execute import perform
@@ -132,7 +132,7 @@ _CREATED_BY_WIDTH = 45
 
 
 def history(session: Session, parsed: Parsed) -> Any:
-    """Return the steps that made an image, newest first."""
+    """Return the history of an image, newest step first."""
     full, human = parsed.flag("no_trunc", False), parsed.flag("human", True)
     return listing(
         session.engine.images.history(parsed.operands["image"], **platform_of(parsed)),
@@ -162,7 +162,7 @@ def _history_row(entry: Any, full: bool, human: bool) -> Row:
 
 
 def remove(session: Session, parsed: Parsed) -> Lines[str]:
-    """Return what was untagged and deleted; ``--force`` does not mind an image that is gone."""
+    """Remove images; return the untagged and deleted ones; ``--force`` ignores missing ones."""
     engine, force = session.engine, parsed.flag("force", False)
     no_prune = parsed.flag("no_prune", False)
 
@@ -181,7 +181,7 @@ def remove(session: Session, parsed: Parsed) -> Lines[str]:
 
 
 def pull(session: Session, parsed: Parsed) -> Any:
-    """Return the image, downloaded where it was not here; with ``-a`` all of a repository."""
+    """Pull an image and return it; with ``-a`` all images of a repository."""
     accept_trust(parsed)
     name, platform = parsed.operands["reference"], parsed.flag("platform")
     with progress_of(session, parsed) as emit:
@@ -192,13 +192,13 @@ def pull(session: Session, parsed: Parsed) -> Any:
 
 
 def _of_repository(found: Sequence[Any], name: str, parsed: Parsed) -> Table[Any] | Lines[str]:
-    """Return the images under their names in one repository; only the names with ``-q``."""
+    """Return the images under their names in one repository, or with ``-q`` only the names."""
     own = Reference.parse(name).familiar_name
 
     def rows(image: Any) -> list[Row]:
         return [row for row in image_rows(image, False) if row["Repository"] == own]
 
-    # An image with several tags was pulled once for each, and is shown once with all.
+    # An image with several tags was pulled once for each, and is shown once with all of them.
     table = Table({image.id: image for image in found}.values(), _IMAGES, rows)
     if parsed.flag("quiet"):
         return Lines(f"{row['Repository']}:{row['Tag']}" for row in table.rows())
@@ -206,9 +206,9 @@ def _of_repository(found: Sequence[Any], name: str, parsed: Parsed) -> Table[Any
 
 
 def push(session: Session, parsed: Parsed) -> Text | Lines[str]:
-    """Return the digest under which the registry keeps the image; with ``-a`` one for each tag.
+    """Push an image and return its digest in the registry; with ``-a`` one for each tag.
 
-    With ``-q`` it is the name, as with Docker.
+    With ``-q`` return the name, as in Docker.
     """
     reference = parsed.operands["reference"]
     accept_trust(parsed)
@@ -224,7 +224,7 @@ def push(session: Session, parsed: Parsed) -> Text | Lines[str]:
 
 
 def import_image(session: Session, parsed: Parsed) -> Any:
-    """Return the image made from an archive."""
+    """Create an image from an archive and return it."""
     file: Any = parsed.operands["file"]
     if file == "-":
         if session.stdin is None:
@@ -241,11 +241,11 @@ def import_image(session: Session, parsed: Parsed) -> Any:
 
 
 def save(session: Session, parsed: Parsed) -> None:
-    """Write images to a file, or to the output of a command line."""
+    """Write images to a file, or to standard output."""
     output = parsed.flag("output") or session.binary_output
     if output is None:
         raise InvalidArgumentError(
-            "save has no place to write to", hint="name a file with --output, or redirect"
+            "save has no output", hint="name a file with --output, or redirect"
         )
     with progress_of(session, parsed) as emit:
         session.engine.images.save(
@@ -259,7 +259,7 @@ def save(session: Session, parsed: Parsed) -> None:
 
 
 def load(session: Session, parsed: Parsed) -> Loaded:
-    """Return the images of an archive."""
+    """Load the images of an archive and return them."""
     source: Any = parsed.flag("input")
     if source is None:
         given = session.stdin
@@ -273,7 +273,7 @@ def load(session: Session, parsed: Parsed) -> Loaded:
 
 
 class Loaded(Lines[Any]):
-    """The images that came from an archive, shown as Docker tells of them."""
+    """The images loaded from an archive, with Docker's text."""
 
     def __str__(self) -> str:
         return "\n".join(

@@ -21,12 +21,12 @@ if TYPE_CHECKING:
 
 PROVISIONER = "container"
 _ARGV = ["python", "-m", "ipykernel_launcher", "-f", "{connection_file}"]
-_NOT_FOUND = 127  # a shell's code for a program that is not there
+_NOT_FOUND = 127  # a shell's exit code for a missing program
 _NAME = re.compile(r"[a-z0-9._-]+", re.IGNORECASE)
 
 
 def install(session: Session, parsed: Parsed) -> Text:
-    """Write a kernel spec for an image, which gets ipykernel where it lacks it."""
+    """Write a kernel spec for an image; build one with ipykernel if the image lacks it."""
     from jupyter_client.kernelspec import KernelSpecManager
 
     image = parsed.operands["image"]
@@ -63,12 +63,12 @@ def install(session: Session, parsed: Parsed) -> Text:
 
 
 def _with_ipykernel(engine: Engine, image: str, name: str, emit: EventSink) -> str:
-    """Return an image like the given one that has ipykernel."""
+    """Return the image, or one built from it with ipykernel added."""
     if _runs(engine, image, ["python", "-c", "import ipykernel"], emit):
         return image
     if not _runs(engine, image, ["python", "--version"], emit):
         raise InvalidArgumentError(
-            f"{image} has no Python", hint="kernels of this command are Python's"
+            f"{image} has no Python", hint="this command installs only Python kernels"
         )
     tag = f"jupyter-kernel-{name.lower()}:latest"
     dockerfile = f"FROM {image}\nUSER 0\nRUN python -m pip install --no-cache-dir ipykernel\n"
@@ -77,7 +77,7 @@ def _with_ipykernel(engine: Engine, image: str, name: str, emit: EventSink) -> s
 
 
 def _runs(engine: Engine, image: str, command: list[str], emit: EventSink) -> bool:
-    """Return whether a command is in an image and succeeds."""
+    """Return whether a command exists in an image and succeeds."""
     asked: dict[str, Any] = {"network": "none", "rm": True, "check": False, "entrypoint": ""}
     try:
         return bool(engine.run(image, command, emit=emit, **asked).exit_code == 0)
@@ -88,7 +88,7 @@ def _runs(engine: Engine, image: str, command: list[str], emit: EventSink) -> bo
 
 
 def remove(_: Session, parsed: Parsed) -> Lines[str]:
-    """Return the names of the kernel specs that are gone."""
+    """Remove kernel specs and return their names."""
     return done(parsed.operands["names"], _remove)
 
 
@@ -102,6 +102,7 @@ def _remove(name: str) -> None:
         raise NotFoundError(f"no such kernel: {name}") from error
     if provisioner.get("provisioner_name") != PROVISIONER:
         raise InvalidArgumentError(
-            f"the kernel {name} runs in no container", hint=f"jupyter kernelspec remove {name}"
+            f"the kernel {name} does not run in a container",
+            hint=f"jupyter kernelspec remove {name}",
         )
     manager.remove_kernel_spec(name)

@@ -1,4 +1,4 @@
-"""What list verbs share: IDs only, a template, or a table; and actions over several names."""
+"""Functions shared by verbs: lists as IDs, by template or as table; actions on several names."""
 
 from __future__ import annotations
 
@@ -38,10 +38,10 @@ def listing(
     empty: str = "",
     frame: Sequence[str] = (),
 ) -> Table[T] | Lines[str] | Text:
-    """Return the items in the form that ``-q`` and ``--format`` ask for.
+    """Return the items in the form requested by ``-q`` and ``--format``.
 
-    ``quiet`` is the field that ``-q`` shows, ``more`` gives the headings of other fields;
-    ``frame`` are the attributes that a DataFrame has.
+    ``quiet`` is the field that ``-q`` shows, ``more`` has the headings of other fields;
+    ``frame`` are the attributes that become columns of a DataFrame.
     """
     table = Table(items, columns, rows_of, empty, frame)
     form = parsed.flag("format")
@@ -55,7 +55,7 @@ def listing(
 def formatted_rows(
     form: str, table: Table[Any], headings: Sequence[Column]
 ) -> Lines[str] | Text | Table[Any]:
-    """Return one line a row, or a table of chosen fields (``table {{.ID}} …``)."""
+    """Return one line per row, or a table of chosen fields (``table {{.ID}} …``)."""
     from jupyter_containers.commands.render.template import Heading, Template
 
     if form == "table":
@@ -79,7 +79,7 @@ def _plain(row: Row) -> dict[str, str]:
 
 
 def accept_trust(parsed: Parsed) -> None:
-    """Take ``--disable-content-trust``, which is always so; raise where signatures are wanted."""
+    """Accept ``--disable-content-trust``, which is always true; raise if it is false."""
     if not parsed.flag("disable_content_trust", True):
         from jupyter_containers.engine.containers.validation import refuse_content_trust
 
@@ -87,12 +87,12 @@ def accept_trust(parsed: Parsed) -> None:
 
 
 def platform_of(parsed: Parsed) -> dict[str, str]:
-    """Return ``--platform`` as a keyword, or nothing."""
+    """Return ``--platform`` as a keyword argument, if it was given."""
     return {"platform": parsed.flags["platform"]} if "platform" in parsed.flags else {}
 
 
 def filters_of(parsed: Parsed) -> dict[str, list[str]] | None:
-    """Return ``--filter key=value`` flags as lists by key, or None when there are none."""
+    """Return ``--filter key=value`` flags as lists by key, or None if there are none."""
     given: Sequence[str] = parsed.flag("filters") or ()
     filters: dict[str, list[str]] = {}
     for entry in given:
@@ -108,10 +108,10 @@ def each(
     action: Callable[[str], T],
     shown: Callable[[list[T]], object] | None = None,
 ) -> list[T]:
-    """Return the action's result for every name; one that fails does not keep the others from it.
+    """Return the action's result for every name, continuing after failures.
 
-    The first error is raised after the last name, with what succeeded as its ``done``; ``shown``
-    makes what a terminal prints of the results, if it is not the names.
+    The first error is raised after the last name, with the successful names as its ``done``;
+    ``shown`` renders the results for a terminal if it does not print the names.
     """
     results: list[T] = []
     succeeded: list[str] = []
@@ -120,7 +120,7 @@ def each(
         try:
             results.append(action(name))
             succeeded.append(name)
-        except ContainersError as error:  # every name gets its turn
+        except ContainersError as error:  # the other names are still processed
             failures.append(error)
     if not failures:
         return results
@@ -134,13 +134,13 @@ def each(
 
 
 def done(names: Sequence[str], action: Callable[[str], object]) -> Lines[str]:
-    """Apply the action to every name and return the names, as Docker prints them."""
+    """Apply the action to every name and return the names, which Docker prints."""
     each(names, action)
     return Lines(names)
 
 
 def unless_missing(action: Callable[[str], object], force: bool) -> Callable[[str], str]:
-    """Return the action, giving the name; with ``force`` nothing for one that is not there."""
+    """Return an action that returns the name; with ``force`` it ignores a missing object."""
 
     def attempt(name: str) -> str:
         try:
@@ -155,7 +155,7 @@ def unless_missing(action: Callable[[str], object], force: bool) -> Callable[[st
 
 
 def labels_text(labels: Mapping[str, str] | None) -> str:
-    """Return labels as Docker's ``.Labels`` shows them."""
+    """Return labels in the form of Docker's ``.Labels``."""
     return ",".join(f"{name}={value}" for name, value in sorted((labels or {}).items()))
 
 
@@ -168,7 +168,7 @@ def read_input(session: Session, what: str) -> bytes:
     """Return the command's input."""
     if session.stdin is None:
         raise InvalidArgumentError(
-            f"{what} is to be read from the input, but there is none",
+            f"{what} should come from the input, but there is none",
             hint="write it in the lines below %%container",
         )
     return session.stdin if isinstance(session.stdin, bytes) else session.stdin.read()

@@ -1,4 +1,4 @@
-"""Verbs of containers that only look: ps, logs, stats, top, port."""
+"""Verbs that only read containers: ps, logs, stats, top, port."""
 
 from __future__ import annotations
 
@@ -88,7 +88,7 @@ def _image(container: Any, *, full: bool) -> str:
 
 def _command(container: Any, *, full: bool) -> str:
     words: Sequence[str] = getattr(container, "argv", None) or shlex.split(container.command)
-    # Docker quotes what has blanks, and nothing inside it.
+    # Docker quotes a text with spaces, without escaping anything in it.
     text = " ".join(f"'{word}'" if " " in word else word for word in words)
     if not full and len(text) > _COMMAND_WIDTH:
         text = text[: _COMMAND_WIDTH - 1] + "…"
@@ -133,7 +133,7 @@ _FULL_FIELDS: dict[str, Callable[[Any], object]] = {
 
 
 def logs(session: Session, parsed: Parsed) -> Log[Any] | None:
-    """Return the log; with ``--follow`` pass it on line by line and return None."""
+    """Return the log; with ``--follow`` write it line by line and return None."""
     stamps = parsed.flag("timestamps", False)
     follow = bool(parsed.flag("follow")) and session.on_output is not None
     name = parsed.operands["name"]
@@ -163,7 +163,7 @@ def log_source(
     timestamps: bool = False,
     details: str | None = None,
 ) -> LogSource:
-    """Return a container's log as lines of bytes, to be read when somebody shows it."""
+    """Return a container's log as an iterator of lines, read only when it is shown."""
     container = engine.containers.get(name)
 
     def lines(cancel: CancelToken) -> Iterator[bytes]:
@@ -187,11 +187,11 @@ def tail_of(text: str | None) -> int | None:
     number = natural(text.removeprefix("-"))
     if number is None:
         raise InvalidArgumentError(f"invalid tail: {text!r}", hint="write a number of lines or all")
-    return None if text.startswith("-") else number  # as Docker reads it
+    return None if text.startswith("-") else number  # as in Docker
 
 
 def moment(text: str | None, flag: str, now: datetime | None = None) -> datetime | None:
-    """Return the time that ``--since`` or ``--until`` means: a date, seconds, or a duration ago."""
+    """Return the time of ``--since`` or ``--until``: a date, seconds, or a duration before now."""
     if not text:
         return None
     from jupyter_containers.options.moments import parse_moment
@@ -212,7 +212,7 @@ _STATS = (
 
 
 def stats(session: Session, parsed: Parsed) -> Any:
-    """Return what the containers use now."""
+    """Return the current resource usage of containers."""
     names = parsed.operands["names"] or None
     return stats_table(session.engine.containers.stats(names), parsed)
 
@@ -232,7 +232,7 @@ def stats_table(samples: Sequence[Any], parsed: Parsed) -> Any:
 
 
 def _stats_row(sample: Any, full: bool) -> Row:
-    # As with Docker: who has no limit is limited by the machine.
+    # As in Docker, a container without a limit is limited by the machine.
     machine = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
     limit = min(sample.memory_limit or machine, machine)
     return {

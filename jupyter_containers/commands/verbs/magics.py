@@ -1,8 +1,8 @@
-"""Verbs that have the magics in every kernel, or no longer.
+"""Verbs that enable and disable the magics in every kernel.
 
-IPython runs the files of its ``startup`` folders when a kernel begins: one of ours there is the
-whole switch.  A line in ``ipython_config.py`` would do as well, but that file is the user's, and
-what we wrote into it could not be taken out again with certainty.
+IPython runs the files in its ``startup`` folders when a kernel starts, and this package installs
+one there.  A line in ``ipython_config.py`` would also work, but that file is the user's, and the
+line could not be removed reliably.
 """
 
 from __future__ import annotations
@@ -17,8 +17,8 @@ from jupyter_containers.commands.words import Parsed
 from jupyter_containers.errors import InvalidArgumentError, StorageError, UsageError
 
 FILE = "50-jupyter-containers.py"
-# Several environments share a user's profile, and some lack the package: those kernels start as
-# ever.  No name is left behind among the user's variables.
+# Several environments share a user's profile, and some lack the package: their kernels start
+# normally.  The file leaves no name among the user's variables.
 _SOURCE = """\
 # Made by "jupyter container magics enable"; "jupyter container magics disable" takes it away.
 if __import__("importlib.util").util.find_spec("jupyter_containers"):
@@ -28,18 +28,18 @@ _SYSTEM = Path("/etc/ipython/startup")
 
 
 def enable(_: Session, parsed: Parsed) -> Text:
-    """Write the file; say for whom it counts."""
+    """Write the file; return a line about its effect."""
     file, whose = _place(parsed)
     try:
         file.parent.mkdir(parents=True, exist_ok=True)
         file.write_text(_SOURCE)
     except OSError as error:
         raise _refused(file, error) from error
-    return Text(f"{whose} has %container from its start on: {file}")
+    return Text(f"{whose} loads %container when it starts: {file}")
 
 
 def disable(_: Session, parsed: Parsed) -> Text:
-    """Remove the file, if it is there."""
+    """Remove the file if it exists."""
     file, _whose = _place(parsed)
     try:
         file.unlink()
@@ -70,7 +70,10 @@ def _place(parsed: Parsed) -> tuple[Path, str]:
     if os.sep in name:
         raise InvalidArgumentError(f"not the name of an IPython profile: {name!r}")
     of = "" if name == "default" else f" with the profile {name}"
-    return _profiles() / f"profile_{name}" / "startup" / FILE, f"Every IPython kernel of yours{of}"
+    return (
+        _profiles() / f"profile_{name}" / "startup" / FILE,
+        f"Every IPython kernel of this user{of}",
+    )
 
 
 def _profiles() -> Path:
@@ -86,5 +89,5 @@ def _environment() -> Path:
 def _refused(file: Path, error: OSError) -> StorageError:
     return StorageError(
         f"cannot write {file}: {error.strerror}",
-        hint="--system and --sys-prefix need the right to write there; without them it is yours",
+        hint="--system and --sys-prefix need write permission; the default is your own profile",
     )

@@ -49,7 +49,7 @@ def ls(session: Session, parsed: Parsed) -> Any:
 
 
 def _by_use(session: Session, networks: list[Any], wanted: Sequence[str]) -> list[Any]:
-    """Return those that ``--filter dangling`` keeps: networks that people made and nobody uses."""
+    """Return the networks that match ``--filter dangling``: user-defined and unused."""
     known = {"true": True, "1": True, "false": False, "0": False}
     for word in wanted:
         if word.lower() not in known:
@@ -75,7 +75,7 @@ def _row(network: Any, full: bool) -> Row:
 
 
 def matches(item: Any, filters: dict[str, list[str]] | None) -> bool:
-    """Return whether a network or volume is one that ``--filter`` keeps (name, driver, label)."""
+    """Return whether a network or volume matches ``--filter`` (name, driver, label)."""
     for key, wanted in (filters or {}).items():
         if key == "label":
             pairs = {f"{name}={value}" for name, value in item.labels.items()} | set(item.labels)
@@ -99,7 +99,7 @@ def matches(item: Any, filters: dict[str, list[str]] | None) -> bool:
 
 
 def inspect(session: Session, parsed: Parsed) -> Document | Lines[str]:
-    """Return descriptions of networks; on a page they are drawn."""
+    """Return descriptions of networks, which a page shows as drawings."""
     found = inspect_network(session, parsed)
     if not isinstance(found, Document) or parsed.flag("format"):
         return found
@@ -111,12 +111,12 @@ def inspect(session: Session, parsed: Parsed) -> Document | Lines[str]:
 
 
 def published_ports(container: Any) -> list[str]:
-    """Return the ports of a container that lead to it from the host."""
+    """Return the published ports of a container."""
     return [text for text in container.ports if "->" in text]
 
 
 def remove(session: Session, parsed: Parsed) -> Lines[str]:
-    """Return the names of the removed networks; with ``--force`` one may not be there."""
+    """Remove networks and return their names; with ``--force`` missing ones are ignored."""
 
     def shown(removed: Sequence[str]) -> Lines[str]:
         return Lines(name for name in removed if name)

@@ -1,4 +1,4 @@
-"""Verbs of registries: search, log in, look and remove there, a registry of one's own, lists."""
+"""Verbs of registries: search, login, list, remove, local registries, manifest lists."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ _WORDS = {"true": True, "1": True, "t": True, "false": False, "0": False, "f": F
 
 
 def search(session: Session, parsed: Parsed) -> Any:
-    """Return the repositories that a word finds, best first."""
+    """Return the repositories that match a term, the best first."""
     found = session.engine.registries.search(
         parsed.operands["term"], limit=parsed.flag("limit", 25)
     )
@@ -82,7 +82,7 @@ def _fits(item: Any, filters: dict[str, list[str]]) -> bool:
 
 
 def login(session: Session, parsed: Parsed) -> Text:
-    """Keep credentials; the password comes from the input or from a question, at best."""
+    """Store credentials; the password preferably comes from the input or from a prompt."""
     server = _server(parsed.operands["server"])
     username, password = parsed.flag("username"), parsed.flag("password")
     if parsed.flag("password_stdin"):
@@ -97,9 +97,9 @@ def login(session: Session, parsed: Parsed) -> Text:
         warning = "WARNING! Using --password via the CLI is insecure. Use --password-stdin.\n"
     if not username and password is None and session.engine.registries.relogin(server):
         return Text("Authenticating with existing credentials...\nLogin Succeeded")
-    username = username or _asked(f"Username for {server}: ", secret=False)
+    username = username or _ask(f"Username for {server}: ", secret=False)
     if password is None:
-        password = _asked(f"Password of {username} at {server}: ", secret=True)
+        password = _ask(f"Password of {username} at {server}: ", secret=True)
     return _logged_in(session, server, username, password, warning)
 
 
@@ -114,24 +114,24 @@ def _logged_in(
     return Text(f"{warning}Login Succeeded")
 
 
-def _asked(question: str, *, secret: bool) -> str:
-    """Return the answer of the person: a notebook shows a (password) field for it."""
+def _ask(question: str, *, secret: bool) -> str:
+    """Ask the user and return the answer; a notebook shows an input (or password) field."""
     from getpass import getpass
 
     try:
         return (getpass if secret else input)(question).strip("\r\n")
     except (EOFError, RuntimeError, OSError) as error:
-        # What a kernel raises where its front end cannot ask (nbconvert) is a RuntimeError.
+        # A kernel raises a subclass of RuntimeError if its front end cannot ask (nbconvert).
         if not isinstance(error, EOFError) and type(error).__name__ != "StdinNotImplementedError":
             raise
         raise InvalidArgumentError(
-            "nobody can be asked for a password here",
-            hint="give it with --username NAME --password-stdin",
+            "cannot ask for a password here",
+            hint="use --username NAME --password-stdin",
         ) from error
 
 
 def _server(given: str | None) -> str:
-    """Return a registry's name out of what people write after ``login``: a host or a URL."""
+    """Return a registry's name from the argument of ``login``: a host or a URL."""
     if not given:
         return HUB
     host = given.partition("://")[2] or given
@@ -140,7 +140,7 @@ def _server(given: str | None) -> str:
 
 
 def logout(session: Session, parsed: Parsed) -> Text:
-    """Forget credentials."""
+    """Remove stored credentials."""
     server = _server(parsed.operands["server"])
     if session.engine.registries.logout(server):
         return Text(f"Removing login credentials for {server}")
@@ -148,7 +148,7 @@ def logout(session: Session, parsed: Parsed) -> Text:
 
 
 def start(session: Session, parsed: Parsed) -> Any:
-    """Return the registry of this machine, which runs now."""
+    """Start a registry on this machine and return it."""
     with session.progress() as emit:
         return session.engine.registries.start(
             parsed.flag("name", "registry"),
@@ -161,7 +161,7 @@ def start(session: Session, parsed: Parsed) -> Any:
 
 
 def stop(session: Session, parsed: Parsed) -> Text:
-    """Stop and remove a registry of this machine."""
+    """Stop and remove a registry on this machine."""
     return Text(session.engine.registries.stop(parsed.operands["name"] or "registry").name)
 
 
@@ -169,7 +169,7 @@ _REPOSITORIES = (Column("Name", "REPOSITORY"), Column("Tags", "TAGS"))
 
 
 def repositories(session: Session, parsed: Parsed) -> Table[Any] | Lines[str] | Text:
-    """Return what a registry (by default the ones that run here) holds."""
+    """Return the repositories of a registry, by default of those that run here."""
     server = parsed.operands["server"]
     servers = [server] if server else [each.address for each in session.engine.registries.list()]
     if not servers:
@@ -192,7 +192,7 @@ _REFERRERS = (
 
 
 def referrers(session: Session, parsed: Parsed) -> Table[Any] | Lines[str] | Text:
-    """Return what points at an image in its registry."""
+    """Return the artifacts that refer to an image in its registry."""
     found = session.engine.registries.referrers(
         parsed.operands["name"], artifact_type=parsed.flag("artifact_type", "")
     )
@@ -201,16 +201,18 @@ def referrers(session: Session, parsed: Parsed) -> Table[Any] | Lines[str] | Tex
         kind = item.artifact_type or item.media_type
         return [{"Digest": item.digest, "ArtifactType": kind, "Size": human_size(item.size)}]
 
-    return listing(found, _REFERRERS, rows, parsed, quiet="Digest", empty="nothing points at it")
+    return listing(
+        found, _REFERRERS, rows, parsed, quiet="Digest", empty="no artifact refers to it"
+    )
 
 
 def remove(session: Session, parsed: Parsed) -> Lines[str]:
-    """Return the digests of what was removed from its registry."""
+    """Remove images from their registry and return their digests."""
     return Lines(each(parsed.operands["names"], session.engine.registries.remove))
 
 
 def manifest_create(session: Session, parsed: Parsed) -> Text:
-    """Draft a list."""
+    """Create the draft of a manifest list."""
     name = parsed.operands["name"]
     session.engine.manifests.create(
         name,
@@ -228,7 +230,7 @@ def _complete(name: str) -> str:
 
 
 def manifest_annotate(session: Session, parsed: Parsed) -> None:
-    """Change what a draft says about one of its images."""
+    """Change the platform of an image in a draft."""
     facts = {key: parsed.flag(key) for key in ("os", "arch", "variant", "os_version")}
     session.engine.manifests.annotate(
         parsed.operands["name"],
@@ -264,7 +266,7 @@ def manifest_inspect(session: Session, parsed: Parsed) -> JSONObject:
 
 
 def manifest_push(session: Session, parsed: Parsed) -> Text:
-    """Return the digest under which the registry keeps the list."""
+    """Push a list and return its digest in the registry."""
     with progress_of(session, parsed) as emit:
         return Text(
             session.engine.manifests.push(

@@ -1,4 +1,4 @@
-"""Verbs of the Docker Engine API: its service, and how other tools find it."""
+"""Verbs of the Docker Engine API: its service, and its address for other tools."""
 
 from __future__ import annotations
 
@@ -21,10 +21,10 @@ from jupyter_containers.settings import Settings, environment, load_settings
 
 
 def service(session: Session, parsed: Parsed) -> Text:
-    """Serve in the place of a terminal command; beside a notebook's kernel."""
+    """Serve in this process in a terminal, or in another process for a notebook."""
     idle = float(parsed.flag("time", IDLE_SECONDS))
     if idle < 0:
-        raise InvalidArgumentError("invalid time: a number below 0", hint="0 is for ever")
+        raise InvalidArgumentError("invalid time: it is below 0", hint="0 means no limit")
     address = parsed.operands["address"] or ""
     settings = _settings(session)
     if session.whole:
@@ -34,7 +34,7 @@ def service(session: Session, parsed: Parsed) -> Text:
         environ = {**os.environ, **environment(settings)}
         os.execve(words[0], words, environ)  # noqa: S606  # no shell is wanted
     started = start_service(settings, address, idle)
-    # Reaped when it ends, however long the kernel lives.
+    # Reaps the process when it ends, even if the kernel lives longer.
     threading.Thread(target=started.process.wait, name="api-service", daemon=True).start()
     return Text(f"export DOCKER_HOST={started.url}")
 

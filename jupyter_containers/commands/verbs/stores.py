@@ -1,4 +1,4 @@
-"""Verbs of image stores that a machine's users share."""
+"""Verbs of image stores shared by a machine's users."""
 
 from __future__ import annotations
 
@@ -14,14 +14,14 @@ _COLUMNS = (Column("Root", "STORE"), Column("Images", "IMAGES"), Column("Layers"
 
 
 def share(session: Session, parsed: Parsed) -> Lines[str]:
-    """Return the names that are shared now."""
+    """Share images and return their names."""
     with progress_of(session, parsed) as emit:
         store = parsed.flag("store") or ""
         return Lines(session.engine.stores.share(parsed.operands["images"], store=store, emit=emit))
 
 
 def unshare(session: Session, parsed: Parsed) -> Lines[str]:
-    """Return Docker's lines about what was removed."""
+    """Remove images from a shared store; return Docker's lines about them."""
     store = parsed.flag("store") or ""
     found = each(
         parsed.operands["images"], lambda name: session.engine.stores.unshare(name, store=store)
@@ -46,12 +46,12 @@ def _row(store: Any) -> Row:
 
 
 def map_users(session: Session, parsed: Parsed) -> Lines[str]:
-    """Return the mounts."""
+    """Create the users' mounts of shared layers and return them."""
     made = each(parsed.operands["users"], session.engine.stores.map)
     return Lines(str(mount) for mounts in made for mount in mounts)
 
 
 def unmap_users(session: Session, parsed: Parsed) -> Lines[str]:
-    """Return the mounts that are gone."""
+    """Remove the users' mounts of shared layers and return them."""
     gone = each(parsed.operands["users"], session.engine.stores.unmap)
     return Lines(str(mount) for mounts in gone for mount in mounts)

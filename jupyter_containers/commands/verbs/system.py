@@ -20,13 +20,13 @@ if TYPE_CHECKING:
     from jupyter_containers.engine.system.doctor import DoctorReport
 
 _REFUSED = "Nothing was removed"
-# As Go names them; the whole table of the OCI room would be loaded for a version.
+# Go's names; importing the full table of the package oci would be slow for a version.
 _ARCHITECTURES = {"x86_64": "amd64", "aarch64": "arm64"}
 _KINDS = ("container", "image", "network", "volume")
 
 
 def inspect(session: Session, parsed: Parsed) -> Document | Lines[str]:
-    """Return descriptions in Docker's schema, or what the template makes of them."""
+    """Return descriptions in Docker's schema, or their text by a template."""
     kind = parsed.flag("kind")
     if kind and kind not in _KINDS:
         raise InvalidArgumentError(f"invalid type: {kind!r}", hint=f"one of {', '.join(_KINDS)}")
@@ -79,7 +79,7 @@ def _described(describe: Callable[[str], dict[str, Any]], parsed: Parsed) -> Doc
 def _facts(
     facts: dict[str, Any], parsed: Parsed, more: dict[str, Any] | None = None
 ) -> Facts | Text:
-    """Return the facts, or what a template makes of them and of ``more``."""
+    """Return the facts, or their text by a template, which may also use ``more``."""
     form = parsed.flag("format")
     if not form:
         return Facts(facts)
@@ -91,7 +91,7 @@ def _facts(
 
 
 class Information(Facts):
-    """Facts about the engine, shown in the words of ``docker info``."""
+    """Facts about the engine, in the format of ``docker info``."""
 
     def __str__(self) -> str:
         shown = {_INFO.get(name, name): value for name, value in self.items()}
@@ -100,7 +100,7 @@ class Information(Facts):
         return str(Facts(shown))
 
 
-# A blank before a word indents it: it belongs to the line above.
+# A leading space indents a heading: it belongs to the line above.
 _INFO = {
     "ServerVersion": "Server Version",
     "ContainersRunning": " Running",
@@ -128,14 +128,14 @@ def info(session: Session, parsed: Parsed) -> Facts | Text:
 
 
 def version(session: Session, parsed: Parsed) -> Facts | Text:  # noqa: ARG001  # needs no engine
-    """Return the versions; no engine is started for it."""
+    """Return the versions without starting an engine."""
     import os
     import sys
 
     from jupyter_containers.version import __version__
 
     machine = os.uname()
-    # For templates: both ends of Docker are this one library.
+    # For templates: Docker's client and server are both this library.
     end = {
         "Version": __version__,
         "Os": machine.sysname.lower(),
@@ -160,11 +160,11 @@ _DOCTOR = (
 )
 
 
-_DOCTOR_TEXT = (*_DOCTOR[:2], Column("Finding", "FOUND, OR WHAT IT IS NEEDED FOR"))
+_DOCTOR_TEXT = (*_DOCTOR[:2], Column("Finding", "FOUND, OR NEEDED FOR"))
 
 
 class Findings(Table[Any]):
-    """What this machine can do; in a terminal only what is missing says what it is for."""
+    """The capabilities of this machine; a terminal shows the purpose only of missing ones."""
 
     exit_status = 0
 
@@ -173,9 +173,9 @@ class Findings(Table[Any]):
 
 
 def doctor(session: Session, parsed: Parsed) -> Any:
-    """Return what this machine can do, and what would provide the rest.
+    """Return the capabilities of this machine, and how to provide the missing ones.
 
-    A terminal command ends with 1 when something is missing that every container needs.
+    A terminal command exits with 1 if something is missing that every container needs.
     """
     report = session.engine.system.doctor()
     if parsed.flag("fix"):
@@ -188,10 +188,10 @@ def doctor(session: Session, parsed: Parsed) -> Any:
 
 
 def _fix(report: DoctorReport) -> Text:
-    """Install the missing packages where this process may; else say how."""
+    """Install the missing packages if this process may; otherwise return the command."""
     packages = report.packages
     if not packages:
-        return Text("nothing is missing that a package would provide")
+        return Text("no package is missing")
     command = ["apt-get", "install", "-y", *packages]
     if not (report.root and shutil.which("apt-get")):
         return Text(f"as root: {shlex.join(command)}")
@@ -199,7 +199,7 @@ def _fix(report: DoctorReport) -> Text:
     if done.returncode:
         raise ContainersError(
             f"{shlex.join(command)} failed: {(done.stderr.strip().splitlines() or ['?'])[-1]}",
-            hint="run it in a terminal to see all that it says",
+            hint="run it in a terminal to see its full output",
         )
     return Text(f"installed {' '.join(packages)}")
 
@@ -228,7 +228,7 @@ _DF_FRAME = ("type", "total", "active", "size", "reclaimable")
 
 
 def df(session: Session, parsed: Parsed) -> Any:
-    """Return how much disk is used by what."""
+    """Return the disk usage by kind of object."""
     if parsed.flag("verbose"):
         if parsed.flag("format"):
             raise InvalidArgumentError("--verbose and --format exclude each other")
@@ -277,7 +277,7 @@ def prune_images(session: Session, parsed: Parsed) -> Text:
 
 
 def prune_networks(session: Session, parsed: Parsed) -> Text:
-    """Remove networks that no container uses; they take no space, so none is told."""
+    """Remove networks that no container uses; they take no space, so none is reported."""
     question = "This will remove all custom networks not used by at least one container."
     if not parsed.flag("force") and not session.confirm(question):
         return Text(_REFUSED)
@@ -299,7 +299,7 @@ def prune_volumes(session: Session, parsed: Parsed) -> Text:
 
 
 def prune(session: Session, parsed: Parsed) -> Text:
-    """Remove everything that nothing uses."""
+    """Remove all unused objects."""
     question = (
         "This will remove all stopped containers, unused networks, dangling images "
         "and the unused build cache."
@@ -314,7 +314,7 @@ def prune(session: Session, parsed: Parsed) -> Text:
 
 
 def reset(session: Session, parsed: Parsed) -> Text:
-    """Remove everything; a user's namespaces end too."""
+    """Remove everything, and end a user's namespaces."""
     from jupyter_containers.rootless.holder import end
 
     question = "This will remove all containers, images, volumes, networks and build caches."
@@ -341,7 +341,7 @@ def _pruned(
 
 
 def pruned_text(result: Any, heading: str = "Deleted:") -> Text:
-    """Return what a prune says."""
+    """Return the report of a prune."""
     groups = [(f"Deleted {kind}:", names) for kind, names in result.groups]
     parts = groups or ([(heading, result.removed)] if result.removed else [])
     lines = [line for title, names in parts for line in (title, *names, "")]

@@ -1,4 +1,4 @@
-"""``-it`` where the terminal is a place on a page: the command returns while the process runs."""
+"""``-it`` with a terminal on a page: the command returns while the process runs."""
 
 from __future__ import annotations
 
@@ -19,12 +19,12 @@ Size = Callable[[], tuple[int, int]]
 
 
 def opens_terminal(session: Session, parsed: Parsed) -> bool:
-    """Return True when ``-it`` asks for a terminal and the front end has places for one."""
+    """Return whether ``-it`` requests a terminal and the front end can open one on a page."""
     return has_places(session) and bool(parsed.flag("interactive") and parsed.flag("tty"))
 
 
 def has_places(session: Session) -> bool:
-    """Return True when a terminal is a place on a page, and no cell's text is the input."""
+    """Return whether terminals open on a page and the input is not a cell's text."""
     return (
         session.open_terminal is not None
         and session.terminal is None
@@ -35,7 +35,7 @@ def has_places(session: Session) -> bool:
 def attach_in_terminal(
     session: Session, name: str, action: Callable[..., Any], flags: Mapping[str, Any]
 ) -> Any:
-    """Open a terminal on a container's own process; return the terminal."""
+    """Open a terminal on a container's first process and return the terminal."""
     assert session.open_terminal is not None
     container = session.engine.containers.get(name)
 
@@ -54,9 +54,9 @@ def run_in_terminal(
     flags: Mapping[str, Any],
     about: str = "",
 ) -> Any:
-    """Create a container and open a terminal on it; return the terminal.
+    """Create a container, open a terminal on it and return the terminal.
 
-    ``about`` is what the terminal's title says instead of the command or image.
+    ``about`` replaces the command or image in the terminal's title.
     """
     assert session.open_terminal is not None
     engine = session.engine
@@ -91,13 +91,13 @@ def run_in_terminal(
 def execute_in_terminal(
     session: Session, name: str, command: Sequence[str], flags: Mapping[str, Any]
 ) -> Any:
-    """Open a terminal on a command in a running container; return the terminal."""
+    """Open a terminal on a command in a running container and return the terminal."""
     assert session.open_terminal is not None
     return session.open_terminal(exec_work(session.engine, name, command, flags))
 
 
 def shell_work(engine: Engine, name: str) -> TerminalWork:
-    """Return the best shell that a running container has, as work for a terminal."""
+    """Return work for a terminal: the best shell in a running container."""
     return exec_work(engine, name, ["sh", "-c", _SHELL], {"interactive": True, "tty": True}, "sh")
 
 
@@ -108,7 +108,7 @@ def exec_work(
     flags: Mapping[str, Any],
     shown: str = "",
 ) -> TerminalWork:
-    """Return a command in a running container as work for a terminal."""
+    """Return work for a terminal: a command in a running container."""
     container = engine.containers.get(name)
 
     def work(on_output: OnOutput, keys: int, size: Size) -> int:

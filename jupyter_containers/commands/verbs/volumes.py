@@ -47,7 +47,7 @@ def _row(volume: Any) -> Row:
 
 
 def create(session: Session, parsed: Parsed) -> Text:
-    """Return the new volume's name."""
+    """Create a volume and return its name."""
     flags = dict(parsed.flags)
     names = [name for name in (parsed.operands["name"], flags.pop("name", None)) if name]
     if len(names) > 1:
@@ -57,6 +57,6 @@ def create(session: Session, parsed: Parsed) -> Text:
 
 
 def remove(session: Session, parsed: Parsed) -> Lines[str]:
-    """Return the names of the removed volumes; with ``--force`` those may not be there."""
+    """Remove volumes and return their names; with ``--force`` missing ones are ignored."""
     attempt = unless_missing(session.engine.volumes.remove, bool(parsed.flag("force")))
     return done(parsed.operands["names"], attempt)

@@ -1,4 +1,4 @@
-"""Verbs for many containers at once: map."""
+"""Verbs for many containers: map."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ _SHOWN_CHARACTERS = 60
 
 @dataclass(frozen=True, slots=True)
 class ItemOutcome:
-    """What came of one item."""
+    """The result of one item."""
 
     item: Any
     exit_code: int
@@ -33,7 +33,7 @@ class ItemOutcome:
 
 
 def map_items(session: Session, parsed: Parsed) -> Table[ItemOutcome]:
-    """Return what came of every item, in their order; the first that fails ends all."""
+    """Return the results of all items in order; the first failure stops the others."""
     flags = dict(parsed.flags)
     items = _items(session, flags.pop("over", None))
     image, command = parsed.operands["image"], parsed.operands["command"] or None
@@ -51,7 +51,7 @@ def _items(session: Session, variable: str | None) -> list[Any]:
         return [line for line in read_text(session, "a list of items").splitlines() if line.strip()]
     if session.stdin is not None and isinstance(session.stdin, bytes):
         raise InvalidArgumentError(
-            "the items are the lines below, and --over names others", hint="leave one of them out"
+            "items are given twice: as the lines below and by --over", hint="omit one of them"
         )
     value = (session.variables or {}).get(variable)
     if not isinstance(value, Iterable) or isinstance(value, (str, bytes)):

@@ -163,7 +163,7 @@ class _Up:
             self._stopped.update(one.name for one in users)
             gone = self._draft.add(
                 f"remove network {name}",
-                RemoveNetwork(name, tuple(one.id for one in users)),
+                RemoveNetwork(name, again=True),
                 stops,
             )
             self._draft.add(f"network {name}", CreateNetwork(name, key, model, wanted), [gone])
@@ -299,7 +299,7 @@ class _Up:
         if image and one.image_id != image:
             return True
         model = self._project.services[service]
-        if one.running and not self._connected(model, one):
+        if one.running and one.name not in self._stopped and not self._connected(model, one):
             return True
         mounted = {item.volume for item in one.attached}
         volumes = self._project.model.get("volumes") or {}
@@ -356,7 +356,8 @@ class _Up:
         self._names[service].append(one.name)
         if one.state == "running" and one.name not in self._stopped:
             self._running[service].add(one.name)
-        self._draft.add(f"keep {one.name}", KeepContainer(one), needs)
+        kept = one.stopped() if one.name in self._stopped else one
+        self._draft.add(f"keep {one.name}", KeepContainer(kept), needs)
 
     def _create(self, service: str, number: int, needs: Sequence[str]) -> None:
         name = container_name(self._project, service, number)

@@ -25,10 +25,10 @@ class CreateNetwork:
 
 @dataclass(frozen=True, slots=True)
 class RemoveNetwork:
-    """Remove a network that nothing uses any more; ``containers`` are disconnected before."""
+    """Remove a network that nothing uses any more; with ``again`` it is made again."""
 
     name: str
-    containers: tuple[str, ...] = ()
+    again: bool = False
 
 
 @dataclass(frozen=True, slots=True)

@@ -195,11 +195,10 @@ class Works:
 
     def _remove_network(self, step: Step, action: RemoveNetwork) -> None:
         task = f"Network {action.name}"
-        for container in action.containers:
-            with suppress(ContainersError):
-                self._nouns.networks.disconnect(action.name, container, force=True)
-        self._reporter.status(task, "Removing")
+        if not action.again:
+            self._reporter.status(task, "Removing")
         try:
+            # Containers that do not run keep its name, and join the one that takes its place.
             self._nouns.networks.remove(action.name)
         except InUseError:
             self._tell(step, task, "Resource is still in use")

@@ -1,1 +1,1 @@
-"""Builds: the builder at work in the store."""
+"""Builds: the builder on top of the store."""

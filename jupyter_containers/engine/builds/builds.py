@@ -1,4 +1,4 @@
-"""Builds: the builder over the engine's rooms, and what becomes of its result."""
+"""Runs the builder on the engine's context, and stores or exports its result."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ from jupyter_containers.build.seams import BaseImage, LayerRef
 from jupyter_containers.engine.builds.history import BuildHistory
 from jupyter_containers.engine.builds.layers import BuiltLayers, for_store
 from jupyter_containers.engine.builds.outputs import Exporter, write_facts
-from jupyter_containers.engine.builds.platforms import image_index, merged, own, told
+from jupyter_containers.engine.builds.platforms import image_index, merged, own, platform_sink
 from jupyter_containers.engine.builds.remote_cache import Exchange, ImportedSteps, export_steps
 from jupyter_containers.engine.builds.workspaces import BuildLayers
 from jupyter_containers.engine.context import EngineContext
@@ -74,9 +74,9 @@ class Builds:
         cancel: CancelToken,
         stream: BinaryIO | None = None,
     ) -> ImageRecord:
-        """Build an image and hand it out: into the store under its names, and as files.
+        """Build an image and output it: into the store under its names, and as files.
 
-        An image that only goes into files is not recorded here.  ``stream`` takes ``dest=-``.
+        An image that is only written to files is not recorded.  ``stream`` receives ``dest=-``.
         """
         with BuildHistory(self._engine_context).keeping(options, emit) as entry:
             record = self._build(options, entry.receive, cancel, stream)
@@ -104,7 +104,7 @@ class Builds:
                 for_store(built, blobs, result, options)
                 for result in self._results(lease, exchange, options, emit, cancel)
             ]
-            records = [self._described(result) for result in results]
+            records = [self._record_of(result) for result in results]
             index = self._index(records, options, blobs)
             in_store = [output for output in options.outputs if output.in_store]
             if in_store or not options.outputs:
@@ -132,18 +132,18 @@ class Builds:
         emit: EventSink,
         cancel: CancelToken,
     ) -> Iterator[BuildResult]:
-        """Build for one platform after the other."""
+        """Build for one platform after the other; return the results."""
         several = len(options.platforms) > 1
         for number, platform in enumerate(options.platforms):
-            tell = told(emit, platform, first=number == 0) if several else emit
+            sink = platform_sink(emit, platform, first=number == 0) if several else emit
             one = replace(options, platform=platform)
-            builder = self._builder(lease, exchange, one, tell, cancel)
-            yield builder.build(one, tell, cancel)
+            builder = self._builder(lease, exchange, one, sink, cancel)
+            yield builder.build(one, sink, cancel)
 
     def _index(
         self, records: list[ImageRecord], options: BuildOptions, blobs: _Blobs
     ) -> RawDocument | None:
-        """Return the stored index of several images, None for one image."""
+        """Return the stored index of several images; None for one image."""
         if len(records) == 1:
             return None
         outputs = [output for output in options.outputs if output.in_store]
@@ -153,13 +153,13 @@ class Builds:
         return index
 
     def check(self, options: BuildOptions, cancel: CancelToken) -> tuple[Finding, ...]:
-        """Return what the build checks see; nothing is built or pulled."""
+        """Return the findings of the build checks, without building or pulling."""
         with self._engine_context.store.leases.hold() as lease:
             exchange = Exchange(self._engine_context, lease, discard, cancel)
             return self._builder(lease, exchange, options, discard, cancel).check(options, cancel)
 
     def forecast(self, options: BuildOptions, cancel: CancelToken) -> tuple[StepReport, ...]:
-        """Return what of a build this store's cache has; nothing is built, pulled or imported."""
+        """Return which steps of a build are cached, without building, pulling or importing."""
         found: list[StepReport] = []
         with self._engine_context.store.leases.hold() as lease:
             exchange = Exchange(self._engine_context, lease, discard, cancel)
@@ -170,7 +170,7 @@ class Builds:
         return tuple(found)
 
     def outline(self, options: BuildOptions, cancel: CancelToken) -> Outline:
-        """Return what a Dockerfile can be asked for; nothing is built or pulled."""
+        """Return a Dockerfile's targets and arguments, without building or pulling."""
         with self._engine_context.store.leases.hold() as lease:
             exchange = Exchange(self._engine_context, lease, discard, cancel)
             return self._builder(lease, exchange, options, discard, cancel).outline(options, cancel)
@@ -203,7 +203,7 @@ class Builds:
             return self.build(options, emit, cancel)
 
     def _file_digests(self, folder: Path) -> FileDigests:
-        """Return what is remembered of a context's files, by this engine and by others before."""
+        """Return the digests of a context's files, as remembered by this and earlier engines."""
         place = os.path.realpath(folder)
         if place not in self._digests:
             name = hashlib.sha256(os.fsencode(place)).hexdigest()[:32]
@@ -223,8 +223,8 @@ class Builds:
         setting = self._engine_context.settings.trust_host_ca
         return setting == "always" or (setting == "auto" and self._engine_context.host.ca.extra)
 
-    def _described(self, result: BuildResult) -> ImageRecord:
-        """Return the record of the result, which is kept only when the image is to stay."""
+    def _record_of(self, result: BuildResult) -> ImageRecord:
+        """Return the record of the result; the caller stores it if the image is kept."""
         existing = self._engine_context.store.records.get_image(result.manifest.digest)
         if existing is not None:
             return existing
@@ -240,7 +240,7 @@ class Builds:
         index: RawDocument | None,
         references: Iterable[Reference],
     ) -> None:
-        """Record the images; the names mean the one for this machine."""
+        """Record the images; names refer to the one for this machine."""
         named, wanted = own(records), list(references)
         for record in records:
             names = [str(reference) for reference in wanted if record is named]
@@ -252,7 +252,7 @@ class Builds:
 
 
 def _references(options: BuildOptions) -> list[Reference]:
-    """Return the image's names; raise for what cannot be one."""
+    """Return the image's names; raise for an invalid one."""
     extra = (name for output in options.outputs if output.in_store for name in output.names)
     references = [Reference.parse(name) for name in dict.fromkeys((*options.tags, *extra))]
     for reference in references:
@@ -264,7 +264,7 @@ def _references(options: BuildOptions) -> list[Reference]:
 
 
 class _Source:
-    """Base images: from the store, else pulled."""
+    """Base images: from the store, or else pulled."""
 
     def __init__(
         self,
@@ -279,7 +279,7 @@ class _Source:
         self._lease, self._emit, self._cancel = lease, emit, cancel
 
     def resolve(self, name: str, platform: Platform, pull: bool) -> BaseImage:
-        """Return the image that a name, an ID of this store, or an OCI layout means."""
+        """Return the image of a name, an ID in this store, or an OCI layout."""
         layout = name.startswith(_LAYOUT)
         record = self._from_layout(name, platform) if layout else self._images.lookup(name)
         exact = layout or (record is not None and record.has_id(name))
@@ -310,9 +310,9 @@ class _Source:
         )
 
     def _for_platform(self, name: str, here: ImageRecord, platform: Platform) -> ImageRecord:
-        """Return what is here, or in the registry, for a platform that the image is not for.
+        """Return an image for another platform, from the store or the registry.
 
-        The name goes on to mean the image that it meant.
+        The name keeps referring to the same image as before.
         """
         with suppress(ImageNotFoundError):
             return for_platform(self._engine_context, here, platform)
@@ -336,7 +336,7 @@ class _Source:
             separator = "@" if "@" in path else ":"
             path, _, tag = path.rpartition(separator)
         if not Path(path).is_dir():
-            raise BuildError(f"{name} is no folder", hint="write oci-layout://PATH[:TAG]")
+            raise BuildError(f"{name} is not a folder", hint="write oci-layout://PATH[:TAG]")
         loaded = load(
             self._engine_context, Path(path), platform, emit=self._emit, cancel=self._cancel
         )
@@ -347,7 +347,7 @@ class _Source:
         raise BuildError(f"{path} has no image {tag!r}")
 
     def look(self, name: str, platform: Platform) -> BaseImage | None:
-        """Return the image when it is here; nothing is pulled."""
+        """Return the image if it is stored, without pulling."""
         if name.startswith(_LAYOUT) or self._images.lookup(name) is None:
             return None
         return self.resolve(name, platform, pull=False)
@@ -363,7 +363,7 @@ class _Source:
 
 
 class _Cache:
-    """The layer cache, in the store's records; what others have is taken over when it is found."""
+    """The layer cache in the store's records; hits in imported caches are copied to it."""
 
     def __init__(self, engine_context: EngineContext, imported: ImportedSteps) -> None:
         self._records, self._locks = engine_context.store.records, engine_context.store.locks
@@ -388,7 +388,7 @@ class _Cache:
 
 
 class _Blobs:
-    """The content store, every new blob protected by the build's lease."""
+    """The content store, with every new blob protected by the build's lease."""
 
     def __init__(self, engine_context: EngineContext, lease: Lease) -> None:
         self._content, self._lease = engine_context.store.content, lease
@@ -410,6 +410,6 @@ def _add(
     folder: str,
     owner: tuple[int, int] | None,
 ) -> None:
-    """Unpack an archive for ADD: what ``import`` does, so it is allowed where that is."""
+    """Extract an archive for ADD; permitted where ``import`` is."""
     engine_context.quotas.check_archive("ADD of an archive")
     _extract(cancel, stream, folder, owner)

@@ -1,9 +1,9 @@
 """The folders of ``RUN --mount=type=cache``: kept between builds, never part of a layer.
 
-A cache is named by its id, by what it is filled from, and by the owner and mode asked for.  Life:
-made aside → renamed into place → *held* by the steps that use it → pruned when no step holds it.
-Who uses a cache holds a shared ``flock`` on its folder, which the kernel takes back from a process
-that dies.
+A cache is identified by its id, its initial source, and the requested owner and mode.  Lifecycle:
+created aside → renamed into place → *held* by the steps that use it → pruned when no step holds it.
+A user of a cache holds a shared ``flock`` on its folder, which the kernel releases if the process
+dies.
 """
 
 from __future__ import annotations
@@ -39,10 +39,10 @@ class CacheMounts:
 
     @contextmanager
     def hold(self, mount: StepMount, fill: Fill | None, cancel: CancelToken) -> Iterator[Path]:
-        """Yield the folder of a cache mount; ``fill`` writes the first content of a new one.
+        """Yield the folder of a cache mount; ``fill`` writes the initial contents of a new one.
 
-        ``locked`` waits until no other step has the cache; ``private`` gives the cache to the
-        first step and a folder that is thrown away to those that run beside it.
+        ``locked`` waits until no other step uses the cache; ``private`` gives the cache to the
+        first step, and a temporary folder to steps that run at the same time.
         """
         key = "\0".join((mount.cache_id, mount.chain_id or "", mount.source))
         key += mount.variant and f"\0{mount.variant}"
@@ -52,35 +52,35 @@ class CacheMounts:
         )
         self._engine_context.store.records.cache_use(MOUNT_KEY + name, mount.cache_id.encode())
         if mount.sharing == "locked":
-            with locks.hold(f"cache-{name}", cancel), self._held(name, mount, fill) as folder:
+            with locks.hold(f"cache-{name}", cancel), self._locked(name, mount, fill) as folder:
                 yield folder
         elif mount.sharing == "private":
             with locks.attempt(f"cache-{name}") as first:
                 chosen = name if first else f"{name}-{step_name()}"
                 try:
-                    with self._held(chosen, mount, fill) as folder:
+                    with self._locked(chosen, mount, fill) as folder:
                         yield folder
                 finally:
                     if not first:
                         self._engine_context.store.remove_tree(self._folder / chosen)
         else:
-            with self._held(name, mount, fill) as folder:
+            with self._locked(name, mount, fill) as folder:
                 yield folder
 
     @contextmanager
-    def _held(self, name: str, mount: StepMount, fill: Fill | None) -> Iterator[Path]:
+    def _locked(self, name: str, mount: StepMount, fill: Fill | None) -> Iterator[Path]:
         folder = self._folder / name
         try:
             descriptor = self._open(folder, mount, fill)
         except OSError as error:
-            raise StorageError(f"cannot make a build cache: {error.strerror}") from error
+            raise StorageError(f"cannot create a build cache: {error.strerror}") from error
         try:
             yield folder
         finally:
             os.close(descriptor)
 
     def _open(self, folder: Path, mount: StepMount, fill: Fill | None) -> int:
-        """Return a descriptor with a shared lock on the folder, made if it is not there."""
+        """Return a descriptor of the folder, created if missing, with a shared lock."""
         while True:
             try:
                 descriptor = os.open(folder, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
@@ -95,7 +95,7 @@ class CacheMounts:
     def _make(self, folder: Path, mount: StepMount, fill: Fill | None) -> None:
         self._folder.mkdir(mode=0o700, parents=True, exist_ok=True)
         snapshots, key = self._engine_context.store.snapshots, step_name()
-        # Made in the staging folder: what a dead process leaves there is swept.
+        # Created in the staging folder, so that a sweep removes what a dead process leaves there.
         upper = snapshots.prepare(key, transient=True)
         try:
             upper.chmod(mount.mode)
@@ -108,7 +108,7 @@ class CacheMounts:
             snapshots.discard(key)
 
     def all(self) -> list[tuple[Path, bool]]:
-        """Return every cache folder and whether a step uses it now."""
+        """Return all cache folders, and for each whether a step uses it."""
         found = []
         for folder in sorted(self._folder.iterdir()) if self._folder.is_dir() else ():
             with _exclusive(folder) as free:
@@ -116,16 +116,16 @@ class CacheMounts:
         return found
 
     def size(self) -> tuple[int, int]:
-        """Return the bytes of all caches, and of those that no step uses now."""
+        """Return the bytes of all caches, and of the unused ones."""
         sizes = self.sizes()
         return sum(size for _, size, _ in sizes), sum(size for _, size, used in sizes if not used)
 
     def sizes(self) -> list[tuple[Path, int, bool]]:
-        """Return every cache folder, its bytes, and whether a step uses it now."""
+        """Return all cache folders with their bytes, and whether a step uses them."""
         return [(folder, tree_size(folder), used) for folder, used in self.all()]
 
     def remove(self, name: str) -> int:
-        """Remove a cache unless a step uses it; return the bytes that are gone."""
+        """Remove a cache unless a step uses it; return the bytes freed."""
         folder = self._folder / name
         with _exclusive(folder) as free:
             if not free:
@@ -138,7 +138,7 @@ class CacheMounts:
 
 @contextmanager
 def _exclusive(folder: Path) -> Iterator[bool]:
-    """Yield True while nobody can begin to use the folder, False when somebody does."""
+    """Yield True, while no step can start to use the folder; False if one uses it."""
     try:
         descriptor = os.open(folder, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
     except FileNotFoundError:

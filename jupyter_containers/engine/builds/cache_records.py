@@ -1,9 +1,9 @@
-"""The build cache as people see it: what it holds, since when, and how it is made smaller.
+"""The build cache as shown to users: its records, their last use, and its prune.
 
-A *record* is one layer that a build step made (however many keys lead to it), the folder of one
-cache mount, or what a failed step left.  It is *shared* while an image or a container has the layer
-too, and *in use* while a build works with it.  A record is as recently used as the youngest record
-that stands on it: of a chain the last step goes first.
+A *record* is one layer created by a build step (however many keys lead to it), the folder of one
+cache mount, or the files of a failed step.  It is *shared* if an image or a container has the layer
+too, and *in use* while a build works with it.  A record's last use is that of the most recent
+record on top of it, so that a chain is pruned from its last step.
 """
 
 from __future__ import annotations
@@ -32,7 +32,7 @@ from jupyter_containers.store.gc import with_parents
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class BuildRecord:
-    """One record; ``size`` is bytes on disk, ``type`` is Docker's word."""
+    """One record; ``size`` is bytes on disk, ``type`` is Docker's name of its type."""
 
     id: str
     type: str
@@ -46,16 +46,16 @@ class BuildRecord:
 
     @property
     def reclaimable(self) -> bool:
-        """True when a prune may remove it."""
+        """Whether a prune may remove it."""
         return not self.in_use
 
 
 @dataclass(frozen=True, slots=True)
 class PruneLimits:
-    """What a prune leaves: everything used after ``until`` (seconds since the epoch, 0: nothing).
+    """The limits of a prune: keep records used after ``until`` (epoch seconds; 0: none).
 
-    ``max_used`` are the bytes that the cache may keep, None for none of them, and ``min_free`` the
-    bytes that are to be free on the disk; with either, removing stops as soon as it is reached.
+    ``max_used`` is the number of bytes that the cache may keep, None to keep none, and ``min_free``
+    the number of bytes to be free on the disk; removal stops as soon as either is reached.
     """
 
     until: float = 0.0
@@ -70,7 +70,7 @@ class PruneLimits:
         max_used: int | None = None,
         min_free: int = 0,
     ) -> PruneLimits:
-        """Return the limits that ``until=24h`` and ``type=…`` filters mean."""
+        """Return the limits of ``until=24h`` and ``type=…`` filters."""
         until, types = 0.0, []
         pairs = filters.items() if isinstance(filters, dict) else ()
         texts = [f"{key}={value}" for key, values in pairs for value in as_sequence(values)]
@@ -89,21 +89,21 @@ class PruneLimits:
 
 
 class BuildRecords:
-    """The records of one store; ``collect`` deletes what nothing needs any more."""
+    """The records of one store; ``collect`` deletes unreferenced layers and blobs."""
 
     def __init__(self, engine_context: EngineContext, collect: Callable[[], Garbage]) -> None:
         self._engine_context = engine_context
         self._collect = collect
 
     def all(self) -> list[BuildRecord]:
-        """Return the records, the least recently used first."""
+        """Return the records, least recently used first."""
         entries = self._engine_context.store.records.cache_entries()
-        found = [*self._layers(entries), *self._mounts(entries), *self._failed()]
+        found = [*self._layers(entries), *self._mounts(entries), *self._failed_steps()]
         depth = _depths(found)
         return sorted(found, key=lambda one: (one.last_used, -depth[one.id]))
 
     def prune(self, limits: PruneLimits, *, all: bool = False) -> PruneResult:
-        """Remove records: those that nothing else has, with ``all`` also those of images."""
+        """Remove records that only the cache has; with ``all`` also those of images."""
         records = self.all()
         doomed = [
             one
@@ -125,7 +125,7 @@ class BuildRecords:
     def _enough(
         self, doomed: list[BuildRecord], records: list[BuildRecord], limits: PruneLimits
     ) -> int:
-        """Return how many of ``doomed`` have to go."""
+        """Return how many of ``doomed`` must be removed."""
         if limits.max_used is None and not limits.min_free:
             return len(doomed)
         total = sum(one.size for one in records)
@@ -140,12 +140,12 @@ class BuildRecords:
         return count
 
     def _forget(self, doomed: list[BuildRecord], limits: PruneLimits) -> int:
-        """Forget records; return the bytes of the folders that are gone."""
+        """Delete records; return the bytes of the removed folders."""
         store, gone = self._engine_context.store, {one.id for one in doomed}
         unlimited = limits == PruneLimits()
         for entry in store.records.cache_entries():
             chain = short_id(entry.chain_id) if entry.chain_id else ""
-            # What names no layer (steps without changes, witnesses) takes no room worth a record.
+            # Entries without a layer (steps without changes, witnesses) take almost no space.
             old = limits.until and entry.used < limits.until and not limits.types
             if chain in gone or (not chain and (unlimited or old) and not _is_mount(entry)):
                 store.records.cache_delete(entry.key)
@@ -157,7 +157,7 @@ class BuildRecords:
         return freed
 
     def _forget_contexts(self, until: float) -> int:
-        """Forget the digests of contexts that were written before ``until``; return their bytes."""
+        """Delete the digests of contexts written before ``until``; return their bytes."""
         folder, freed = self._engine_context.settings.layout.contexts, 0
         for path in folder.iterdir() if folder.is_dir() else ():
             with suppress(OSError):
@@ -167,7 +167,7 @@ class BuildRecords:
                     freed += status.st_size
         return freed
 
-    def _failed(self) -> list[BuildRecord]:
+    def _failed_steps(self) -> list[BuildRecord]:
         size = self._engine_context.store.snapshots.size_rw
         return [
             BuildRecord(
@@ -184,7 +184,7 @@ class BuildRecords:
     def _layers(self, entries: Iterable[CacheEntry]) -> list[BuildRecord]:
         store = self._engine_context.store
         layers = {layer.chain_id: layer for layer in store.snapshots.layers.all()}
-        held, leased = self._held(layers), store.leases.protected()
+        held, leased = self._used_layers(layers), store.leases.protected()
         by_chain: dict[str, list[CacheEntry]] = {}
         for entry in entries:
             if entry.key.startswith(STEP_KEY) and entry.chain_id in layers:
@@ -209,8 +209,8 @@ class BuildRecords:
             for chain, of in by_chain.items()
         ]
 
-    def _held(self, layers: dict[str, LayerRecord]) -> set[str]:
-        """Return the layers that images and containers have."""
+    def _used_layers(self, layers: dict[str, LayerRecord]) -> set[str]:
+        """Return the layers of images and containers."""
         containers = self._engine_context.containers.all()
         chains = {record.chain_id for record in containers if record.chain_id}
         images = self._engine_context.store.records.images()
@@ -241,7 +241,7 @@ def _is_mount(entry: CacheEntry) -> bool:
 
 
 def _last_used(used: dict[str, float], layers: dict[str, LayerRecord]) -> dict[str, float]:
-    """Return the times, a layer's never before those that stand on it."""
+    """Return the times, each layer's at least that of the layers on top of it."""
     found = dict(used)
     for chain, moment in used.items():
         below = layers[chain].parent_chain_id

@@ -1,8 +1,8 @@
-"""What failed build steps left: the root as it was when the command ended, for people to look at.
+"""Failed build steps: the root file system at the end of the command, kept for inspection.
 
-Life: the step fails → its writable layer is put aside and recorded → *opened* on first use, which
-makes an image of it (never named, so an image prune takes it) → pushed out by later failures, or
-pruned with the build cache.  Nothing of the step's mounts and secrets is in it.
+Lifecycle: the step fails → its writable layer is moved aside and recorded → *opened* on first use,
+which creates an unnamed image of it (removed by an image prune) → removed after later failures, or
+pruned with the build cache.  The step's mounts and secrets are not in it.
 """
 
 from __future__ import annotations
@@ -27,9 +27,9 @@ _SHOWN = 20
 
 
 class FailedStep(msgspec.Struct, frozen=True):
-    """One failed step; ``image`` is its image's manifest digest once it was opened.
+    """One failed step; ``image`` is its image's manifest digest after it was opened.
 
-    ``place`` is the location in the Dockerfile, ``parent`` the chain id below it.
+    ``place`` is the location in the Dockerfile, ``parent`` the chain ID below it.
     """
 
     id: str
@@ -48,12 +48,12 @@ class FailedStep(msgspec.Struct, frozen=True):
 
     @property
     def time(self) -> datetime:
-        """When it failed."""
+        """The time at which it failed."""
         return datetime.fromtimestamp(self.created, UTC)
 
 
 class FailedSteps:
-    """The failed steps of one store, a few of the latest."""
+    """The latest failed steps of one store."""
 
     def __init__(self, engine_context: EngineContext) -> None:
         self._engine_context = engine_context
@@ -63,7 +63,7 @@ class FailedSteps:
         return self._engine_context.store.records.collection("failed-steps", FailedStep)
 
     def keep(self, workspace_key: str, parent: str, run: FailedRun) -> str:
-        """Put the writable layer of a workspace aside; nothing may be mounted on it."""
+        """Move the writable layer of a workspace aside; nothing may be mounted on it."""
         step = FailedStep(
             secrets.token_hex(6),
             run.title,
@@ -73,7 +73,7 @@ class FailedSteps:
             parent,
             time.time(),
         )
-        # The record first: a folder without one would stay for ever.
+        # Write the record first: a folder without one would never be removed.
         self._records.insert(step.id, None, step)
         self._engine_context.store.snapshots.uppers.keep(workspace_key, step.key)
         for old in self.all()[KEPT:]:
@@ -81,11 +81,11 @@ class FailedSteps:
         return step.id
 
     def all(self) -> list[FailedStep]:
-        """Return the steps, the latest first."""
+        """Return the steps, latest first."""
         return self._records.all()[::-1]
 
     def find(self, name: str = "") -> FailedStep:
-        """Return the step with this ID (or its beginning), by default the latest."""
+        """Return the step with this ID or unique prefix; by default the latest."""
         found = self._records.find(name) if name else next(iter(self.all()), None)
         if found is None:
             raise NotFoundError(
@@ -95,7 +95,7 @@ class FailedSteps:
         return found
 
     def image(self, step: FailedStep, images: Images, cancel: CancelToken) -> ImageRecord:
-        """Return the image that the step left, made on the first call."""
+        """Return the image of the step, created on the first call."""
         store = self._engine_context.store
         existing = store.records.get_image(step.image) if step.image else None
         if existing is not None:
@@ -124,7 +124,7 @@ class FailedSteps:
         return image
 
     def changes(self, step: FailedStep) -> list[str]:
-        """Return the first paths that the step changed, folders without their contents' names."""
+        """Return the first changed paths of the step; folders without the names in them."""
         try:
             with self._engine_context.store.snapshots.uppers.changes(step.key) as top:
                 return _first_paths(os.fspath(top))
@@ -132,7 +132,7 @@ class FailedSteps:
             return []
 
     def remove(self, step: FailedStep) -> int:
-        """Forget a step with its image and files; return the bytes of its writable layer."""
+        """Delete a step with its image and files; return the bytes of its writable layer."""
         store = self._engine_context.store
         freed = store.snapshots.size_rw(step.key)
         store.snapshots.discard(step.key)
@@ -144,7 +144,7 @@ class FailedSteps:
         return freed
 
     def chain_ids(self) -> set[str]:
-        """Return the chains that the steps stand on: no garbage while they are kept."""
+        """Return the chains below the steps, which must be kept as long as they are."""
         return {step.parent for step in self.all() if step.parent}
 
 

@@ -1,7 +1,7 @@
-"""The builds of a store, with their times and what came from the cache.
+"""The build history of a store: times, steps, and use of the cache.
 
-Life of a note: ``running`` (once a build has taken a moment) → ``done``, ``failed`` or
-``cancelled``; ``killed`` when its process has died.  The latest are kept.
+Lifecycle of a note: ``running`` (once a build has taken a moment) → ``done``, ``failed`` or
+``cancelled``; ``killed`` if its process has died.  The latest notes are kept.
 """
 
 from __future__ import annotations
@@ -24,16 +24,16 @@ if TYPE_CHECKING:
     from jupyter_containers.options.build import BuildOptions
 
 KEPT = 100
-# Every so many builds the oldest are forgotten, so that one build seldom has that to do.
+# Delete the oldest only every so many builds, to keep most builds fast.
 _SLACK = 5
-# A build that is quicker is written down once.
+# A build that is quicker than this is written only once.
 _MOMENT_SECONDS = 0.3
-# The builder names the tasks that are steps so.
+# The builder's task names of steps begin with this.
 _STEP = "build-"
 
 
 class Entry:
-    """A build under way; counts its steps on their way to ``emit``."""
+    """A build in progress; counts its steps on their way to ``emit``."""
 
     def __init__(self, emit: EventSink) -> None:
         self._emit = emit
@@ -43,7 +43,7 @@ class Entry:
         self.image = ""
 
     def receive(self, event: Event) -> None:
-        """Take an event from any thread, and pass it on."""
+        """Receive an event from any thread and forward it."""
         with self._lock:
             if isinstance(event, TaskStarted) and event.task.startswith(_STEP):
                 self._titles[event.task] = event.title
@@ -60,7 +60,7 @@ class BuildHistory:
         self._engine_context = engine_context
 
     def all(self) -> list[BuildNote]:
-        """Return the notes of builds that run or ended, the latest first."""
+        """Return the notes of running and finished builds, latest first."""
         notes = sorted(
             self._engine_context.builds.all(), key=lambda note: note.started, reverse=True
         )
@@ -75,7 +75,7 @@ class BuildHistory:
 
     @contextmanager
     def keeping(self, options: BuildOptions, emit: EventSink) -> Iterator[Entry]:
-        """Write down the build that is carried out inside, however it ends."""
+        """Record the build that the block runs, also if it fails."""
         entry, clock = Entry(emit), time.monotonic()
         begun = BuildNote(
             secrets.token_hex(8),
@@ -115,11 +115,11 @@ class BuildHistory:
             writer.end(note, tuple(entry.steps))
 
     def begin(self, note: BuildNote) -> None:
-        """Write down a build that runs."""
+        """Record a running build."""
         self._engine_context.builds.insert(note.id, None, note)
 
     def end(self, note: BuildNote, steps: tuple[BuiltStep, ...], known: bool) -> None:
-        """Write down a build that ended, ``known`` while it ran; forget the oldest."""
+        """Record a finished build, ``known`` if recorded while running; delete the oldest."""
         builds = self._engine_context.builds
         self._engine_context.built_steps.insert(note.id, None, BuiltSteps(steps))
         if known:
@@ -134,9 +134,9 @@ class BuildHistory:
 
 
 class _Writer:
-    """Writes one build down: while it runs only when it takes a moment, and at its end.
+    """Records one build: while it runs, if it takes a moment, and at its end.
 
-    What becomes of the build is of more interest than a note that could not be written.
+    A failure to write the note never makes the build fail.
     """
 
     def __init__(self, history: BuildHistory, note: BuildNote) -> None:
@@ -148,7 +148,7 @@ class _Writer:
         self._timer.start()
 
     def end(self, note: BuildNote, steps: tuple[BuiltStep, ...]) -> None:
-        """Write the end down."""
+        """Record the end."""
         self._timer.cancel()
         with self._lock, suppress(ContainersError):
             self._ended = True
@@ -162,7 +162,7 @@ class _Writer:
 
 
 def _now(note: BuildNote) -> BuildNote:
-    """Return a note as it is now: one whose owner has died was killed."""
+    """Return a note as of now: a dead owner means that the build was killed."""
     if note.outcome != "running" or (note.owner is not None and note.owner.alive):
         return note
     return msgspec.structs.replace(note, outcome="killed", owner=None)

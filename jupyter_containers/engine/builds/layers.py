@@ -1,8 +1,7 @@
-"""The layers of a build's result in the compression that an output asks for.
+"""The layers of a build's result, in the compression of an output.
 
-Layers are kept as gzip; another compression is made from them when it is first asked for, and
-remembered by diff_id while its blob is here.  Without ``force`` the base image's layers stay as
-they are.
+Layers are stored as gzip; another compression is created on first use and remembered by diff_id
+while its blob exists.  Without ``force`` the base image's layers stay unchanged.
 """
 
 from __future__ import annotations
@@ -39,7 +38,7 @@ _SUFFIXES = {"gzip": ("gzip",), "zstd": ("zstd",), "none": (".tar",)}
 
 
 class CompressedAs(msgspec.Struct, frozen=True):
-    """What a layer is in one compression and at one level."""
+    """A layer in one compression and level."""
 
     blob: Descriptor
 
@@ -53,19 +52,19 @@ class BuiltLayers:
     cancel: CancelToken
 
     def of(self, result: BuildResult, wish: Compressed) -> tuple[LayerRef, ...]:
-        """Return the layers of a result as an output wants them."""
+        """Return the layers of a result as an output requires them."""
         if wish == Compressed():
             return result.layers
         first = 0 if wish.force else result.inherited
         made = in_parallel(
-            lambda layer: self._compressed(layer, wish),
+            lambda layer: self._compress(layer, wish),
             result.layers[first:],
             workers=2,
             cancel=self.cancel,
         )
         return (*result.layers[:first], *made)
 
-    def _compressed(self, layer: LayerRef, wish: Compressed) -> LayerRef:
+    def _compress(self, layer: LayerRef, wish: Compressed) -> LayerRef:
         blob = layer.descriptor
         if wish.level is None and blob.media_type.endswith(_SUFFIXES[wish.kind]):
             return layer
@@ -94,7 +93,7 @@ class BuiltLayers:
 def for_store(
     built: BuiltLayers, blobs: BlobStore, result: BuildResult, options: BuildOptions
 ) -> BuildResult:
-    """Return the result with the image as it goes into the store: the last output decides."""
+    """Return the result with the image for the store, compressed as the last output says."""
     wishes = [one.compressed for one in options.outputs if one.in_store]
     if not wishes or wishes[-1] == Compressed():
         return result

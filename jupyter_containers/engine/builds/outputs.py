@@ -1,6 +1,6 @@
-"""What a build hands out beside the image in the store: its files, archives of it, facts about it.
+"""The outputs of a build other than the image in the store: files, archives, metadata.
 
-A destination appears whole or not at all: archives are written beside it and renamed; only a
+A destination appears completely or not at all: archives are written beside it and renamed; only a
 folder of files (``type=local``) is filled in place, as Docker does it.
 """
 
@@ -52,7 +52,7 @@ from jupyter_containers.trees.rooted import Root
 
 @dataclass(frozen=True, slots=True)
 class Exporter:
-    """Writes outputs of one build; ``stream`` takes what goes to ``dest=-``."""
+    """Writes the outputs of one build; ``stream`` receives those with ``dest=-``."""
 
     engine_context: EngineContext
     layers: LayerStore
@@ -65,7 +65,7 @@ class Exporter:
     def export(
         self, output: BuildOutput, results: Sequence[BuildResult], options: BuildOptions
     ) -> None:
-        """Write one output that is not in the store; there is one result for each platform."""
+        """Write one output that is not in the store, from one result for each platform."""
         task = f"export-{output.type}-{output.dest}"
         self.emit(TaskStarted(task, f"exporting {output.type} to {output.dest}"))
         split = len(results) > 1 and output.platform_split
@@ -84,7 +84,7 @@ class Exporter:
     def _local(self, folder: Path, result: BuildResult, handover: Handover) -> None:
         with storage_errors(f"write {folder}"):
             folder.mkdir(parents=True, exist_ok=True)
-        # As with BuildKit the files belong to whoever asked for them.
+        # As with BuildKit, the files belong to the caller.
         rules = CopyRules(
             Owner(os.getuid(), os.getgid()), time_ns=result.source_date_ns, handover=handover
         )
@@ -144,13 +144,13 @@ class Exporter:
                 copy(here, archive, [target], quiet)
 
     def _image(self, output: BuildOutput, result: BuildResult, options: BuildOptions) -> Image:
-        """Return one platform's image as the output wants it, stored."""
+        """Return one platform's image as the output requires it, stored."""
         is_oci = output.type == "oci" if output.oci is None else output.oci
         written, _ = write_image(
             self.blobs,
             result.config,
             self.built.of(result, output.compressed),
-            # Docker's own format has no type for zstd.
+            # Docker's own format has no media type for zstd.
             form="oci" if is_oci or output.compressed.kind == "zstd" else "docker",
             annotations={**options.annotations.manifest, **output.annotations},
             extra=result.extra,
@@ -185,7 +185,7 @@ def write_facts(
 ) -> None:
     """Write ``--iidfile`` and ``--metadata-file``, whose keys are buildx's.
 
-    Of an image for several platforms they tell the index.
+    For several platforms they describe the index.
     """
     result = results[0]
     if options.iidfile:

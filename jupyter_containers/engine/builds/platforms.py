@@ -19,13 +19,13 @@ from jupyter_containers.options.output import BuildOutput
 from jupyter_containers.store import ImageRecord
 
 
-def told(emit: EventSink, platform: str, *, first: bool) -> EventSink:
-    """Return a sink for the build for one platform, whose steps name it.
+def platform_sink(emit: EventSink, platform: str, *, first: bool) -> EventSink:
+    """Return a sink for the build of one platform, which adds the platform to its steps.
 
-    What the build checks see is the same for all platforms and told once.
+    The build checks are the same for all platforms, so only the first one reports them.
     """
 
-    def tell(event: Event) -> None:
+    def add_platform(event: Event) -> None:
         if event.task == CHECKS:
             if first:
                 emit(event)
@@ -35,16 +35,16 @@ def told(emit: EventSink, platform: str, *, first: bool) -> EventSink:
             event = replace(event, title=f"[{platform} {event.title[1:]}")
         emit(event)
 
-    return tell
+    return add_platform
 
 
 def folder_name(platform: Platform) -> str:
-    """Return the folder of a platform's files, as ``linux_arm_v7``."""
+    """Return the folder name of a platform's files, such as ``linux_arm_v7``."""
     return str(platform).replace("/", "_")
 
 
 def own(records: Sequence[ImageRecord]) -> ImageRecord:
-    """Return the image for this machine, or the first."""
+    """Return the image for this machine, or the best match."""
     host = Platform.host()
     return max(records, key=lambda record: host.match_score(record.platform))
 
@@ -54,7 +54,7 @@ def image_index(
     options: BuildOptions,
     outputs: Iterable[BuildOutput],
 ) -> RawDocument:
-    """Return the index of manifests for platforms, annotated as the outputs ask for."""
+    """Return the index of the platforms' manifests, with the outputs' annotations."""
     annotations = dict(options.annotations.index)
     for output in outputs:
         annotations |= output.index_annotations

@@ -1,8 +1,8 @@
-"""The build cache of other places: ``--cache-from`` and ``--cache-to``.
+"""Remote build caches: ``--cache-from`` and ``--cache-to``.
 
-An import is opened when the first step is not found here; its layers are fetched one by one, as
-steps are found in it, and stay in this store's own cache.  A place that cannot be read is told of
-and passed over: a cache is never needed.
+An import is opened when the first step is not found in this store; its layers are fetched one by
+one when their steps are needed, and stay in this store's cache.  A cache that cannot be read is
+reported and skipped, because a cache is never required.
 """
 
 from __future__ import annotations
@@ -58,7 +58,7 @@ _BUILDKITS = "application/vnd.buildkit.cacheconfig.v0"
 
 @dataclass(frozen=True, slots=True)
 class Exchange:
-    """What import and export share: the store, the build's lease, progress, how to stop."""
+    """The shared context of import and export: store, lease, progress, cancellation."""
 
     engine_context: EngineContext
     lease: Lease
@@ -67,7 +67,7 @@ class Exchange:
 
     @property
     def transfer(self) -> Transfer:
-        """How copies are reported and stopped."""
+        """The progress reports and cancellation of copies."""
         return Transfer(self.emit, self.cancel)
 
     @property
@@ -76,8 +76,8 @@ class Exchange:
         return store_place(self.engine_context, self.lease, self.cancel)
 
     @contextmanager
-    def told(self, task: str, title: str, *, optional: bool) -> Iterator[None]:
-        """Tell of one step; a failure is told too, and passes only when it is not ``optional``."""
+    def reporting(self, task: str, title: str, *, optional: bool) -> Iterator[None]:
+        """Report a task and its failure; with ``optional``, suppress the failure."""
         self.emit(TaskStarted(task, title))
         try:
             yield
@@ -93,24 +93,24 @@ class Exchange:
 
 
 class _Cache(Protocol):
-    """A place with the name that the cache has in it."""
+    """A place with the cache's name in it."""
 
     def manifest(self) -> RawDocument:
-        """Return the document that the name means."""
+        """Return the document of the name."""
         ...
 
     def bring(self, blob: Descriptor) -> None:
-        """Make a blob part of this store."""
+        """Copy a blob into this store."""
         ...
 
     def take(self, target: Target) -> None:
-        """Keep a cache of this store under the name; what else is there stays."""
+        """Store a cache of this store under the name; keep the other contents."""
         ...
 
 
 @dataclass(frozen=True, slots=True)
 class _Repository:
-    """A tag of a repository; each use has a client for as long as it takes."""
+    """A tag of a repository; a client is opened for each use."""
 
     exchange: Exchange
     reference: Reference
@@ -167,9 +167,11 @@ class _Layout:
 
 
 def _refuse_buildkits(media_types: Sequence[str]) -> None:
-    """Say it of a cache that BuildKit wrote: its keys are digests of its own graph of steps."""
+    """Raise for a cache written by BuildKit: its keys are digests of its own graph of steps."""
     if _BUILDKITS in media_types:
-        raise VerificationError("a cache of BuildKit's; its keys mean nothing to another builder")
+        raise VerificationError(
+            "a cache written by BuildKit; its keys mean nothing to another builder"
+        )
 
 
 def _cache(exchange: Exchange, place: CachePlace) -> _Cache:
@@ -180,7 +182,7 @@ def _cache(exchange: Exchange, place: CachePlace) -> _Cache:
 
 @dataclass(slots=True)
 class ImportedSteps:
-    """The steps of all ``--cache-from`` places, opened on first use; thread-safe."""
+    """The steps of all ``--cache-from`` caches, opened on first use; thread-safe."""
 
     exchange: Exchange
     places: tuple[CachePlace, ...]
@@ -188,7 +190,7 @@ class ImportedSteps:
     _known: dict[str, tuple[_Cache, SharedStep]] | None = None
 
     def find(self, key: str) -> SharedStep | None:
-        """Return the step under ``key``, its layer unpacked in this store, or None."""
+        """Return the step with this key, its layer unpacked in this store, or None."""
         if not self.places:
             return None
         with self._lock:
@@ -203,14 +205,14 @@ class ImportedSteps:
         except OperationCancelledError:
             raise
         except ContainersError:
-            return None  # the step is carried out instead
+            return None  # run the step instead
         return shared
 
     def _open(self) -> dict[str, tuple[_Cache, SharedStep]]:
         known: dict[str, tuple[_Cache, SharedStep]] = {}
         for number, place in enumerate(self.places):
             title = f"importing the build cache from {place}"
-            with self.exchange.told(f"cache-from-{number}", title, optional=True):
+            with self.exchange.reporting(f"cache-from-{number}", title, optional=True):
                 source = _cache(self.exchange, place)
                 for key, step in self._steps(source).by_key().items():
                     known.setdefault(key, (source, step))
@@ -220,13 +222,13 @@ class ImportedSteps:
         manifest = parse_manifest(source.manifest())
         if not isinstance(manifest, Manifest):
             _refuse_buildkits([one.media_type for one in manifest.manifests])
-            raise VerificationError("an index is no build cache")
+            raise VerificationError("an index is not a build cache")
         config = manifest.config
         _refuse_buildkits([config.media_type])
         if config.media_type not in (MEDIA_TYPE, CONFIG, DOCKER_CONFIG):
             raise VerificationError(
                 f"not a build cache: {config.media_type}",
-                hint="the cache of another engine is not read here",
+                hint="caches of other engines cannot be read",
             )
         self.exchange.lease.add(config.digest)
         source.bring(config)
@@ -258,7 +260,7 @@ def export_steps(exchange: Exchange, place: CachePlace, steps: SharedSteps) -> N
     if place.type == "inline":
         return
     title = f"exporting the build cache to {place}"
-    with exchange.told(f"cache-to-{place}", title, optional=place.ignore_error):
+    with exchange.reporting(f"cache-to-{place}", title, optional=place.ignore_error):
         content = exchange.engine_context.store.content
         config = content.put(steps.encode(), MEDIA_TYPE, exchange.lease)
         blobs = {one.step.blob.digest: one.step.blob for one in steps.steps if one.step.entries}

@@ -1,4 +1,4 @@
-"""Builds: Dockerfiles, the build cache, and what failed steps left."""
+"""The service of builds: Dockerfiles, the build cache, failed steps."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ if TYPE_CHECKING:
 
 
 class BuildService:
-    """The builder of one store, its history and its cache."""
+    """The builder of one store, with its history and its cache."""
 
     noun = "builds"
 
@@ -54,8 +54,8 @@ class BuildService:
     ) -> Image:
         """Build an image from a folder with a Dockerfile (or ``dockerfile="…text…"``).
 
-        ``context`` may also be a git or http address, an archive (path or bytes), or a mapping
-        of names to contents.  ``stream`` takes the archive of an output with ``dest=-``.
+        ``context`` may also be a git or HTTP URL, an archive (path or bytes), or a mapping of names
+        to contents.  ``stream`` receives the archive of an output with ``dest=-``.
         """
         options = _options(context, flags)
         return self._images.handle(
@@ -70,7 +70,7 @@ class BuildService:
         cancel: CancelToken | None = None,
         **flags: Unpack[BuildFlags],
     ) -> tuple[Finding, ...]:
-        """Return what the build checks see in a Dockerfile (``build --check``); build nothing."""
+        """Return the findings of the build checks (``build --check``) without building."""
         return self._builds.check(_options(context, flags), cancel or CancelToken())
 
     @with_keywords(BuildFlags)
@@ -81,7 +81,7 @@ class BuildService:
         cancel: CancelToken | None = None,
         **flags: Unpack[BuildFlags],
     ) -> Outline:
-        """Return the targets of a Dockerfile and what the chosen one takes (``build --call``)."""
+        """Return a Dockerfile's targets and the arguments of the chosen one (``build --call``)."""
         return self._builds.outline(_options(context, flags), cancel or CancelToken())
 
     @with_keywords(BuildFlags)
@@ -92,7 +92,7 @@ class BuildService:
         cancel: CancelToken | None = None,
         **flags: Unpack[BuildFlags],
     ) -> tuple[StepReport, ...]:
-        """Return a build's steps, what is cached and why not the rest (``build --call=cache``)."""
+        """Return a build's steps, and why some are not cached (``build --call=cache``)."""
         return self._builds.forecast(_options(context, flags), cancel or CancelToken())
 
     def prune(
@@ -103,10 +103,11 @@ class BuildService:
         max_used_space: str | int | None = None,
         min_free_space: str | int | None = None,
     ) -> PruneResult:
-        """Remove what only the build cache holds; with ``all`` also the steps of images.
+        """Remove records that only the build cache has; with ``all`` also the steps of images.
 
         ``filters`` are ``until=…`` (not used since) and ``type=…``.  With ``max_used_space`` the
-        least recently used goes until the rest fits, with ``min_free_space`` until so much is free.
+        least recently used are removed until the rest fits, with ``min_free_space`` until so many
+        bytes are free.
         """
         from jupyter_containers.engine.builds.cache_records import PruneLimits
 
@@ -124,42 +125,42 @@ class BuildService:
         return BuildRecords(self._engine_context, self._garbage.collect)
 
     def records(self) -> list[BuildRecord]:
-        """Return what the build cache holds, the least recently used first."""
+        """Return the records of the build cache, least recently used first."""
         return self._cache_records.all()
 
     def history(self) -> list[BuildNote]:
-        """Return the builds that ended, the latest first: how long, how much from the cache."""
+        """Return the finished builds, latest first: duration, and steps from the cache."""
         from jupyter_containers.engine.builds.history import BuildHistory
 
         return BuildHistory(self._engine_context).all()
 
     def steps(self, id: str) -> tuple[BuiltStep, ...]:
-        """Return the steps of a build of the history, each with why it was not cached."""
+        """Return the steps of a build in the history, each with the reason for a cache miss."""
         from jupyter_containers.engine.builds.history import BuildHistory
 
         return BuildHistory(self._engine_context).steps(id)
 
     def failed_steps(self) -> list[FailedStep]:
-        """Return the build steps that failed and are kept, the latest first."""
+        """Return the kept failed build steps, latest first."""
         from jupyter_containers.engine.builds.failed_steps import FailedSteps
 
         return FailedSteps(self._engine_context).all()
 
     def failed_step(self, name: str = "") -> FailedStep:
-        """Return one of them, by default the latest."""
+        """Return one of the failed steps, by default the latest."""
         from jupyter_containers.engine.builds.failed_steps import FailedSteps
 
         return FailedSteps(self._engine_context).find(name)
 
     def failed_changes(self, name: str = "") -> list[str]:
-        """Return the first paths that a failed step changed."""
+        """Return the first changed paths of a failed step."""
         from jupyter_containers.engine.builds.failed_steps import FailedSteps
 
         steps = FailedSteps(self._engine_context)
         return steps.changes(steps.find(name))
 
     def failed_image(self, name: str = "", *, cancel: CancelToken | None = None) -> Image:
-        """Return what a failed step left as an image: ``run`` it to look around."""
+        """Return the image of a failed step: ``run`` it to look around."""
         from jupyter_containers.engine.builds.failed_steps import FailedSteps
 
         steps = FailedSteps(self._engine_context)

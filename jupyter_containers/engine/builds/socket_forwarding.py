@@ -1,6 +1,6 @@
-"""A socket of our own that leads to another: so that a step's user may open it.
+"""Forwards a socket through a new one that a step's user may open.
 
-Life: opened with owner and mode, serves any number of connections, closed with the step.
+Lifecycle: opened with owner and mode, serves any number of connections, closed with the step.
 """
 
 from __future__ import annotations
@@ -21,10 +21,10 @@ _BYTES = 65536
 
 @contextlib.contextmanager
 def forwarded(source: str, path: Path, mode: int, uid: int, gid: int) -> Iterator[None]:
-    """Serve the socket ``source`` at ``path`` until the context ends."""
+    """Serve the socket ``source`` at ``path`` during the block."""
     ended = threading.Event()
     with socket.socket(socket.AF_UNIX, socket.SOCK_STREAM) as server:
-        # By descriptor: a path below a deep folder is too long for a socket's address.
+        # Through a descriptor: a path in a deep folder is too long for a socket's address.
         folder = os.open(path.parent, os.O_PATH | os.O_DIRECTORY | os.O_CLOEXEC)
         try:
             server.bind(f"/proc/self/fd/{folder}/{path.name}")
@@ -56,7 +56,7 @@ def _serve(server: socket.socket, source: str, ended: threading.Event) -> None:
 
 
 def _join(client: socket.socket, source: str, ended: threading.Event) -> None:
-    """Pass bytes both ways; a side that has said all may still listen."""
+    """Forward bytes in both directions; a side that has finished writing may still read."""
     with (
         client,
         socket.socket(socket.AF_UNIX, socket.SOCK_STREAM) as target,

@@ -28,7 +28,7 @@ from jupyter_containers.trees.rooted import Root, split
 
 
 class StepMounts:
-    """Turns the mounts of a RUN step into mounts of the runtime; all end with the step."""
+    """Converts the mounts of a RUN step to mounts of the runtime; all end with the step."""
 
     def __init__(
         self,
@@ -45,7 +45,7 @@ class StepMounts:
     def resolve(self, mount: StepMount) -> BindMount | TmpfsMount:
         """Return the runtime's form of one mount."""
         if mount.type == "tmpfs":
-            # A build compiles there: only set-user-id counts for nothing, as in BuildKit.
+            # Builds compile there, so only set-user-ID bits are disabled, as in BuildKit.
             return TmpfsMount(mount.target, mount.size, options=("exec", "dev"))
         if mount.type == "file":
             return self._file(mount)
@@ -86,7 +86,7 @@ class StepMounts:
         return BindMount(str(folder), mount.target, mount.read_only)
 
     def _fill(self, mount: StepMount, folder: Path) -> None:
-        """Copy what a new cache begins with out of a stage or image."""
+        """Copy the initial contents of a new cache from a stage or an image."""
         stage = self._stage(mount.chain_id or "", read_only=True)
 
         def copy(*, cancel: CancelToken) -> None:
@@ -97,7 +97,7 @@ class StepMounts:
                     raise BuildError(f"mount source {mount.source!r} is not a folder")
                 for one in found:
                     status = source.stat(one.path)
-                    assert status is not None  # it was found
+                    assert status is not None  # it was found before
                     Copier(target, "/", CopyRules(), cancel).copy(tree, (one,))
                     give(folder, status.st_uid, status.st_gid)
                     os.chmod(folder, status.st_mode & 0o7777)
@@ -107,7 +107,7 @@ class StepMounts:
     def _stage(self, chain_id: str, read_only: bool) -> Path:
         target, snapshots = self._fresh("stage"), self._engine_context.store.snapshots
         key = None
-        # A copy of several layers needs a place, also to be read only.
+        # A copy of several layers needs a folder, even for reading.
         if not read_only or snapshots.copying:
             key = step_name()
             snapshots.prepare(key, chain_id, transient=True)
@@ -116,9 +116,10 @@ class StepMounts:
         return target
 
     def _of_context(self, file: ContextFile, read_only: bool) -> Path:
-        """Show a file or directory of a build context.
+        """Mount a file or folder of a build context.
 
-        A container may have the context too: what is shown is what was opened, without a link.
+        A container may have the context too, so what was opened without following a link is
+        mounted.
         """
         place = self._fresh("bind") / "shown"
         source = self._mounts.call(_open_in_context, file)
@@ -138,7 +139,7 @@ class StepMounts:
             os.close(source)
 
     def _copied_file(self, source: int, place: Path) -> Path:
-        """Copy a file that the step may change, for the one of the context stays as it is."""
+        """Copy a file that the step may change, so that the context's file stays unchanged."""
         if not stat.S_ISREG(os.fstat(source).st_mode):
             raise BuildError("only files and folders can be mounted for writing")
         place.touch()
@@ -158,19 +159,19 @@ class StepMounts:
             os.close(writing)
 
     def _writable(self, shown: Path) -> Path:
-        """Show a folder of this namespace in which whatever is written is lost."""
+        """Mount a folder in this namespace such that all writes to it are discarded."""
         target, snapshots, key = (
             self._fresh("over"),
             self._engine_context.store.snapshots,
             step_name(),
         )
         self._stack.callback(snapshots.discard, key)
-        # Called in the namespace: a program that serves the overlay sees the folder there only.
+        # Run in the namespace: only there does a program that serves the overlay see the folder.
         self._mounts.call(self._mounts.overlay, snapshots.prepare_over(shown, key), target)
         return target
 
     def _inside(self, folder: Path, source: str) -> Path:
-        """Show ``source`` of a mounted stage, its links resolved inside the stage."""
+        """Mount ``source`` of a mounted stage, its links resolved inside the stage."""
         place = self._fresh("part") / "shown"
 
         def show() -> None:
@@ -191,17 +192,17 @@ class StepMounts:
 
 
 def _open_in_context(file: ContextFile) -> int:
-    """Return a descriptor of a context's file, opened in the mount namespace of the caller."""
+    """Return a descriptor of a context's file, opened in the caller's mount namespace."""
     parts = split(os.fsencode(file.path))
     with Root("/") as host:
         try:
             folder = host.open_directory(split(os.fsencode(file.folder)), links=False)
         except OSError as error:
-            raise _moved(file.folder) from error
+            raise _moved_error(file.folder) from error
     try:
         status = os.fstat(folder)
         if (status.st_dev, status.st_ino) != file.identity:
-            raise _moved(file.folder)
+            raise _moved_error(file.folder)
         with Root(at.path_of(folder)) as root:
             return root.open(parts, O_PATH, links=False)
     except OSError as error:
@@ -212,5 +213,5 @@ def _open_in_context(file: ContextFile) -> int:
         os.close(folder)
 
 
-def _moved(folder: str) -> BuildError:
+def _moved_error(folder: str) -> BuildError:
     return BuildError(f"the build context {folder} was moved while the build was using it")

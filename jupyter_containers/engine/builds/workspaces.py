@@ -1,8 +1,8 @@
-"""The layers that a build works on, and the RUN steps in them.
+"""The layers of a build in progress, and its RUN steps.
 
-A *workspace* is a transient upper directory over the parent's layers, mounted in a private mount
-namespace.  RUN steps start the OCI runtime directly there, without a monitor: nobody but the
-build waits for them, and when the build's process dies the sweep ends what is left.
+A *workspace* is a temporary upper directory over the parent's layers, mounted in a private mount
+namespace.  RUN steps start the OCI runtime directly there, without a monitor: only the build waits
+for them, and if the build's process dies, the sweep ends the rest.
 """
 
 from __future__ import annotations
@@ -59,7 +59,7 @@ T = TypeVar("T")
 
 @dataclass(frozen=True, slots=True)
 class BuildLayers:
-    """Unpacked layers and workspaces on top of them, for one build."""
+    """Unpacked layers, and workspaces on top of them, for one build."""
 
     engine_context: EngineContext
     connections: Connections
@@ -67,8 +67,8 @@ class BuildLayers:
     cancel: CancelToken
 
     def has(self, chain_id: str) -> bool:
-        """Return whether the stack can be used now; it stays usable until the build ends."""
-        # Leased before it is looked for: a prune in between cannot take it away again.
+        """Return whether the stack is usable; if so, it stays usable until the build ends."""
+        # Add it to the lease before looking, so that a prune in between cannot remove it.
         if chain_id:
             self.lease.add(chain_id)
         snapshots = self.engine_context.store.snapshots
@@ -76,7 +76,7 @@ class BuildLayers:
         return not chain_id or snapshots.has(chain_id)
 
     def stack(self, parent_chain_id: str, layer: LayerRef) -> str:
-        """Return the chain id of a stored layer on top of another stack, unpacked there."""
+        """Return the chain ID of a stored layer on top of another stack, unpacked there."""
         chain = chain_id([parent_chain_id, layer.diff_id]) if parent_chain_id else layer.diff_id
         self.lease.add(chain)
         self.engine_context.store.snapshots.unpack(
@@ -92,7 +92,7 @@ class BuildLayers:
     def _open(self, parent_chain_id: str) -> Iterator[Workspace]:
         key, snapshots = step_name(), self.engine_context.store.snapshots
         bundle = Bundle(self.engine_context.workbench / key)
-        # The network is given back last: its records need room on a disk that a step has filled.
+        # Released last: its records need space on a disk that a step has filled.
         with ExitStack() as last:
             try:
                 bundle.create()
@@ -125,16 +125,16 @@ class _Workspace:
     rootfs: Path
 
     def call(self, function: Callable[[str], T]) -> T:
-        """Return ``function(rootfs)``; an interrupt turns the build's token and waits for it."""
+        """Return ``function(rootfs)``; an interrupt cancels the build's token and waits for it."""
 
         def work(rootfs: str, *, cancel: CancelToken) -> T:
-            del cancel  # what runs here looks at the build's token by itself
+            del cancel  # the function checks the build's token itself
             return function(rootfs)
 
         return self.mounts.call(work, str(self.rootfs), cancel=self.layers.cancel)
 
     def commit(self, *, source_date_epoch: int | None = None) -> CommittedLayer:
-        """Make the changes a layer; nothing can be run here any more."""
+        """Store the changes as a layer; no further step can run here."""
         self.mounts.close()
         self.layers.engine_context.quotas.check_disk(self.layers.engine_context)
         layer = self.layers.engine_context.store.snapshots.commit(
@@ -147,15 +147,15 @@ class _Workspace:
         return CommittedLayer(layer.diff_id, layer.chain_id, layer.blob, layer.size, layer.entries)
 
     def keep(self, failed: FailedRun) -> str:
-        """Put the writable layer aside under a name; nothing can be run here any more."""
+        """Move the writable layer aside under a name; no further step can run here."""
         self.mounts.close()
-        # The step's own failure is what matters: without room for a record nothing is kept.
+        # The step's own failure matters more: without space for a record, nothing is kept.
         with suppress(ContainersError):
             return FailedSteps(self.layers.engine_context).keep(self.key, self.parent, failed)
         return ""
 
     def run(self, request: StepRequest, on_output: OutputSink, cancel: CancelToken) -> int:
-        """Return the exit code of the step's process; its mounts and network end with it."""
+        """Run the step's process and return its exit code; its mounts and network end with it."""
         engine_context, mounts = self.layers.engine_context, self.mounts
         if isinstance(mounts, Unmounted):
             raise mounts.refusal
@@ -182,9 +182,10 @@ class _Workspace:
                 mounts.call(detach_inside, self.rootfs)
 
     def labels(self, privileged: bool) -> Labels:
-        """Return what the host's security modules give the step: a profile.
+        """Return the security labels of the step: only an AppArmor profile.
 
-        No SELinux label, for the step's files become a layer, and its binds are the context's.
+        There is no SELinux label, because the step's files become a layer, and its binds are the
+        context's.
         """
         options = RunOptions(
             image="build", privileged=privileged, security_opt=(SecurityOption("label=disable"),)

@@ -1,1 +1,1 @@
-"""Containers: from options to a running process, and back to nothing."""
+"""Containers: from options to a running process, and its removal."""

@@ -1,8 +1,9 @@
-"""Containers that a long-lived process starts for others, and whose ends it records.
+"""Attendance: a long-lived process starts containers for its clients and records their ends.
 
-A service starts containers in the background for its clients.  To record an end costs it a
-millisecond, and conmon's exit command a Python; so the exit command leaves it to the service as
-long as that lives and has not *left* the container (see :mod:`.exit_command`).
+A service starts containers in the background for its clients.  Recording an end costs it a
+millisecond, and costs conmon's exit command the start of a Python; so the exit command leaves the
+recording to the service while that lives and has not *left* the container (see
+:mod:`.exit_command`).
 """
 
 from __future__ import annotations
@@ -20,7 +21,7 @@ from jupyter_containers.errors import ContainersError
 
 
 class Attendance:
-    """The containers that this process has started for others; usable from any thread."""
+    """The containers that this process started for its clients; usable from any thread."""
 
     def __init__(self, lifecycle: Lifecycle) -> None:
         self._lifecycle = lifecycle
@@ -35,9 +36,9 @@ class Attendance:
     def start(
         self, record: ContainerRecord, before_start: Callable[[], None] | None = None
     ) -> ContainerRecord:
-        """Start a container in the background; its end is recorded here.
+        """Start a container in the background; this process records its end.
 
-        ``before_start`` is called when its streams can be attached to and before the first
+        ``before_start`` is called once its streams can be attached to, before the first
         instruction.
         """
         options = record.options
@@ -76,13 +77,13 @@ class Attendance:
                     container_id = self._watched.pop(descriptor, "")
                     self._poller.unregister(descriptor)
                 os.close(descriptor)
-                # It may wait for the monitor; other ends are not to wait for it.
+                # Settling may wait for the monitor; other ends must not wait for it.
                 threading.Thread(
                     target=self._settle, args=(container_id,), name="settle", daemon=True
                 ).start()
 
     def _settle(self, container_id: str) -> None:
-        # What cannot be recorded now is by whoever looks at the container next.
+        # On failure, the next access to the container records the end.
         with suppress(ContainersError):
             self._lifecycle.settle(container_id)
 
@@ -95,5 +96,5 @@ class Attendance:
             self._watched.clear()
         for container_id in left:
             leave(self._lifecycle.bundle(container_id).folder)
-            # It may have ended before its exit command could know that.
+            # Its exit command may have run before the container was left.
             self._settle(container_id)

@@ -1,4 +1,4 @@
-"""Containers by name: create, find, list, rename; what happens to them is in ``lifecycle``."""
+"""The catalog of containers: create, find, list, rename; for all else see ``lifecycle``."""
 
 from __future__ import annotations
 
@@ -43,9 +43,9 @@ class Containers:
         self._volumes, self._lifecycle = volumes, lifecycle
 
     def find(self, text: str) -> ContainerRecord:
-        """Return the container that a name, ID or unique ID prefix means, as it is now.
+        """Return the current record of the container with this name, ID or unique ID prefix.
 
-        Raises :class:`ContainerNotFoundError`, with near names when there are any.
+        Raises :class:`ContainerNotFoundError`, with similar names as a hint.
         """
         record = self._context.containers.find(text.removeprefix("/"))
         looked = None if record is None else self._lifecycle.look(record)
@@ -61,13 +61,13 @@ class Containers:
         return f"did you mean {' or '.join(near)}?" if near else "see `ps -a` for what is here"
 
     def all(self) -> list[ContainerRecord]:
-        """Return all containers as they are now, newest first."""
+        """Return the current records of all containers, newest first."""
         looked = (self._lifecycle.look(record) for record in self._context.containers.all())
         ready = (record for record in looked if record is not None and record.phase == "ready")
         return sorted(ready, key=lambda item: item.created, reverse=True)
 
     def damaged(self) -> bool:
-        """Return whether the record of a container cannot be read: then its uses are unknown."""
+        """Return whether any container's record is damaged, so that its references are unknown."""
         return bool(self._context.containers.damaged())
 
     def create(
@@ -80,8 +80,8 @@ class Containers:
     ) -> ContainerRecord:
         """Record a container and prepare its writable layer and volumes.
 
-        An ``owned`` one is about to be started by this process: until then no prune takes it,
-        and when it was to remove itself (``rm``) a sweep does so if this process dies before.
+        An ``owned`` container is about to be started by this process: until then no prune removes
+        it, and if the process dies, a sweep removes it if it has ``rm``.
 
         Raises :class:`AlreadyExistsError` for a name in use, :class:`InvalidArgumentError` for a
         command that is missing.
@@ -91,7 +91,7 @@ class Containers:
         options = self._context.quotas.capped(options)
         self._context.quotas.check_disk(self._context)
         check_limits(options, self._context.host)
-        # A prune that began before the record was there looks again when the lease ends.
+        # A prune that began before the record existed checks again when the lease ends.
         with self._context.store.leases.hold([image.manifest.digest, image.chain_id]):
             record = self._insert(options, image, config)
         try:
@@ -144,7 +144,7 @@ class Containers:
         raise AlreadyExistsError("no free container name was found")
 
     def _is_free(self, name: str) -> bool:
-        """Return whether nobody has the name any more, when its holder has been looked at."""
+        """Return whether a name is free, after settling the container that has it."""
         holder = self._context.containers.by_name(name)
         if holder is not None:
             return self._lifecycle.look(holder) is None
@@ -170,7 +170,8 @@ class Containers:
                 raise InvalidArgumentError(f"two mounts have the same target: {mount.target}")
             resolved[mount.target] = mount
         resolved = taken | resolved
-        # Recorded before they are made: a sweep then finds the anonymous volumes of a dead create.
+        # Record them before creating them, so that a sweep finds the anonymous volumes of a dead
+        # create.
         self._context.containers.update(
             record.id,
             lambda current: msgspec.structs.replace(current, mounts=tuple(resolved.values())),
@@ -184,27 +185,27 @@ class Containers:
         return self._lifecycle.locked(container_id)
 
     def rename(self, text: str, name: str) -> None:
-        """Give a container another name."""
+        """Rename a container."""
         check_name(name, "container")
         record = self.find(text)
         if record.name == name:
-            raise InvalidArgumentError(f"container {name} has that name already")
+            raise InvalidArgumentError(f"container {name} already has this name")
         renamed = self._context.containers.update(
             record.id, lambda current: msgspec.structs.replace(current, name=name), name=name
         )
         self._lifecycle.renamed(renamed, record.name)
 
     def matching(self, filters: Filters) -> Callable[[ContainerRecord], bool]:
-        """Return the predicate that ``ps --filter`` values mean."""
-        return container_filter(filters, Lookups(self.find, self._made_from, self._health))
+        """Return the predicate of ``ps --filter`` values."""
+        return container_filter(filters, Lookups(self.find, self._descendants, self._health))
 
     def _health(self, record: ContainerRecord) -> str:
         return read_status(self._lifecycle.bundle(record.id).folder)
 
-    def _made_from(self, value: str) -> frozenset[str]:
-        """Return the IDs of an image and of all made from it: layers and history go on from it.
+    def _descendants(self, value: str) -> frozenset[str]:
+        """Return the IDs of an image and its descendants, which continue its layers and history.
 
-        Layers alone do not say it: a configuration of its own makes another image of them.
+        Layers alone are not enough: an image may differ only in its configuration.
         """
         image = self._images.lookup(value)
         if image is None:
@@ -222,7 +223,7 @@ class Containers:
         )
 
     def image_shown(self, record: ContainerRecord) -> str:
-        """Return the image's name as it was given, or its ID where that names another by now."""
+        """Return the image's name as given, or its ID if that name now refers to another image."""
         named = self._images.lookup(record.options.image)
         same = named is not None and named.config_digest == record.image_id
         return record.options.image if same else record.image_id
@@ -230,7 +231,7 @@ class Containers:
 
 @contextmanager
 def id_file(name: str) -> Iterator[Callable[[str], None]]:
-    """Yield who writes a new container's ID to the file of ``--cidfile``; no file for no ID."""
+    """Yield a writer for ``--cidfile``; the file is removed if no container is created."""
     if not name:
         yield lambda _: None
         return
@@ -240,7 +241,7 @@ def id_file(name: str) -> Iterator[Callable[[str], None]]:
             yield lambda container_id: print(container_id, end="", file=file)
     except FileExistsError as error:
         raise AlreadyExistsError(
-            f"the container ID file {name} is there already",
+            f"the container ID file {name} already exists",
             hint="make sure that its container does not run, or remove the file",
         ) from error
     except OSError as error:

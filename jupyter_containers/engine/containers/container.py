@@ -1,4 +1,4 @@
-"""A container as the caller holds it: a value with verbs."""
+"""The handle of a container: its record and the verbs for it."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ if TYPE_CHECKING:
 
 
 class ExecCall(ExecFlags, total=False):
-    """Keywords of ``exec``: its options, and what this call lends it."""
+    """Keywords of ``exec``: its options, and the caller's streams."""
 
     on_output: OutputSink | None
     stdin: bytes | int | BinaryIO | None
@@ -38,13 +38,12 @@ class ExecCall(ExecFlags, total=False):
 
 
 class Container:
-    """One container, as it was when this value was made; :meth:`reload` looks again.
+    """A container, as of the time of this value; :meth:`reload` updates it.
 
     ``id`` has 64 characters, ``image`` is the name it was started from, ``command`` the whole
-    command line, ``image_shown`` in a list the image's ID once that name means another,
-    ``ports`` the published ports in Docker's notation (while it runs).  ``size`` and
-    ``size_root`` are the bytes of its own files, and of these and the image's, where they were
-    asked for.
+    command line.  ``image_shown``, in a list, is the image's ID if that name now refers to another
+    image.  ``ports`` are the published ports in Docker's notation while it runs.  ``size`` and
+    ``size_root``, if requested, are the bytes of its own files, and of these plus the image's.
     """
 
     def __init__(self, service: ContainerService, record: ContainerRecord) -> None:
@@ -71,7 +70,7 @@ class Container:
 
     @property
     def image(self) -> str:
-        """The image as it was named when the container was created."""
+        """The image's name as given when the container was created."""
         return self.record.options.image
 
     @property
@@ -86,17 +85,17 @@ class Container:
 
     @property
     def argv(self) -> tuple[str, ...]:
-        """Entrypoint and command as words."""
+        """Entrypoint and command as a list of arguments."""
         return process_args(self.record.config, self.record.options)
 
     @property
     def created(self) -> datetime:
-        """When the container was created."""
+        """The time at which the container was created."""
         return datetime.fromtimestamp(self.record.created, UTC)
 
     @property
     def status(self) -> Status:
-        """Where the container is in its life."""
+        """The state of the container in its life cycle."""
         return self.record.state.status
 
     @property
@@ -109,29 +108,29 @@ class Container:
 
     @property
     def status_pattern(self) -> StatusText:
-        """The status without the health, with a place for its age."""
+        """The status without the health, with a placeholder for its age."""
         return StatusText.of(self.record.state)
 
     @property
     def health(self) -> str:
-        """``starting``, ``healthy`` or ``unhealthy``; empty for one without a health check."""
+        """``starting``, ``healthy`` or ``unhealthy``; empty without a health check."""
         if not self.record.state.companions:
             return ""
         return self._service.health(self.record)
 
     @property
     def exit_code(self) -> int | None:
-        """The exit code of the last run; None before the first has ended."""
+        """The exit code of the last run; None before the first one has ended."""
         return self.record.state.exit_code if self.status is Status.EXITED else None
 
     @property
     def oom_killed(self) -> bool:
-        """True when the kernel ended a process of the container for want of memory."""
+        """Whether the kernel killed a process of the container because memory ran out."""
         return self.record.state.oom_killed
 
     @property
     def ports(self) -> list[str]:
-        """The published ports: ``127.0.0.1:8000->8000/tcp``; exposed ones: ``8000/tcp``."""
+        """The published ports, ``127.0.0.1:8000->8000/tcp``, and the exposed ones, ``8000/tcp``."""
         if not self.status.alive:
             return []
         published = [str(port) for port in self.record.ports]
@@ -141,113 +140,113 @@ class Container:
 
     @property
     def labels(self) -> dict[str, str]:
-        """The image's labels and the container's own."""
+        """The image's labels, overridden by the container's own."""
         return {**self.record.config.labels, **(self.record.options.labels or {})}
 
     @property
     def networks(self) -> list[str]:
-        """The names of the networks it is in."""
+        """The names of the container's networks."""
         return [request.name for request in self.record.networks]
 
     @property
     def mounts(self) -> list[str]:
-        """Volume names and host paths that are mounted."""
+        """The mounted volume names and host paths."""
         return [mount.name or mount.source for mount in self.record.mounts if mount.source]
 
     @property
     def local_volumes(self) -> int:
-        """The number of volumes that are mounted."""
+        """The number of mounted volumes."""
         return sum(mount.type == "volume" for mount in self.record.mounts)
 
     @property
     def ip_address(self) -> str:
-        """The address in its first network while it runs; empty without one."""
+        """The address in its first network while it runs; empty if it has none."""
         endpoints = self.record.endpoints if self.status.alive else ()
         return endpoints[0].address if endpoints else ""
 
     def reload(self) -> Container:
-        """Look at the container again; return self."""
+        """Read the record again; return self."""
         self.record = self._service.get(self.id).record
         return self
 
     def start(self) -> Container:
-        """Start it; return self, looked at again."""
+        """Start the container; return self, reloaded."""
         self._service.start(self.id)
         return self.reload()
 
     def stop(self, timeout: float | None = None) -> Container:
-        """Stop it (see :meth:`ContainerService.stop`); return self, looked at again."""
+        """Stop the container (see :meth:`ContainerService.stop`); return self, reloaded."""
         self._service.stop(self.id, timeout=timeout)
         return self if self.record.options.rm else self.reload()
 
     def restart(self, timeout: float | None = None) -> Container:
-        """Stop and start it; return self, looked at again."""
+        """Stop and start the container; return self, reloaded."""
         self._service.restart(self.id, timeout=timeout)
         return self.reload()
 
     def kill(self, signal: str | int = "KILL") -> None:
-        """Send a signal to its first process."""
+        """Send a signal to the container's main process."""
         self._service.kill(self.id, signal)
 
     def pause(self) -> Container:
-        """Freeze its processes; return self, looked at again."""
+        """Freeze the container's processes; return self, reloaded."""
         self._service.pause(self.id)
         return self.reload()
 
     def unpause(self) -> Container:
-        """Let its processes go on; return self, looked at again."""
+        """Resume the container's processes; return self, reloaded."""
         self._service.unpause(self.id)
         return self.reload()
 
     @with_keywords(UpdateFlags)
     def update(self, **flags: Unpack[UpdateFlags]) -> Container:
-        """Change its limits (see :meth:`ContainerService.update`); return self, looked at again."""
+        """Change the limits (see :meth:`ContainerService.update`); return self, reloaded."""
         self._service.update(self.id, **flags)
         return self.reload()
 
     def wait(self) -> int:
-        """Wait until it ends; return the exit code."""
+        """Wait until the container has ended; return the exit code."""
         return self._service.wait(self.id)
 
     def remove(self, force: bool = False, volumes: bool = False) -> None:
-        """Remove it; ``force`` also when it runs."""
+        """Remove the container; a running one only with ``force``."""
         self._service.remove(self.id, force=force, volumes=volumes)
 
     @with_keywords(ExecCall)
     def exec(self, command: str | Sequence[str], **flags: Unpack[ExecCall]) -> RunResult:
-        """Run a command in it; see :meth:`ContainerService.exec`."""
+        """Run a command in the container; see :meth:`ContainerService.exec`."""
         return self._service.exec(self.id, command, **flags)
 
     def attach(self, **flags: Any) -> RunResult:
-        """Attach to it until it ends; see :meth:`ContainerService.attach`."""
+        """Attach to the container until it ends; see :meth:`ContainerService.attach`."""
         return self._service.attach(self.id, **flags)
 
     def commit(self, repository: str | None = None, **flags: Any) -> Image:
-        """Make an image of it; see :meth:`ContainerService.commit`."""
+        """Create an image from the container; see :meth:`ContainerService.commit`."""
         return self._service.commit(self.id, repository, **flags)
 
     def diff(self) -> list[FileChange]:
-        """Return the files that it added, changed and deleted."""
+        """Return the files that the container added, changed and deleted."""
         return self._service.diff(self.id)
 
     def put(self, source: str | Path, path: str, **flags: Any) -> None:
-        """Copy a file or folder of this machine into it; see :meth:`ContainerService.copy`."""
-        self._service.copy(_here(source), f"{self.id}:{path}", **flags)
+        """Copy a local file or folder into the container; see :meth:`ContainerService.copy`."""
+        self._service.copy(_local_path(source), f"{self.id}:{path}", **flags)
 
     def get(self, path: str, target: str | Path, **flags: Any) -> None:
-        """Copy a file or folder out of it; see :meth:`ContainerService.copy`."""
-        self._service.copy(f"{self.id}:{path}", _here(target), **flags)
+        """Copy a file or folder out of the container; see :meth:`ContainerService.copy`."""
+        self._service.copy(f"{self.id}:{path}", _local_path(target), **flags)
 
     def top(self, *options: str) -> list[dict[str, str]]:
-        """Return its processes; see :meth:`ContainerService.top`."""
+        """Return the container's processes; see :meth:`ContainerService.top`."""
         return self._service.top(self.id, options)
 
     def logs(self, **flags: Any) -> Iterator[LogLine]:
-        """Return what it wrote; see :meth:`ContainerService.logs`."""
+        """Return the container's log; see :meth:`ContainerService.logs`."""
         return self._service.logs(self.id, **flags)
 
     def stats(self) -> StatsSample:
-        """Return what it uses now."""
+        """Return the container's current resource usage."""
         return self._service.stats([self.id])[0]
 
     def inspect(self) -> dict[str, Any]:
@@ -271,7 +270,7 @@ class Container:
         return f"<Container {self.name} ({self.short_id}) {self.image}: {self.status_text}{ports}>"
 
 
-def _here(path: str | Path) -> str:
-    """Return a path of this machine that nobody takes for a container's; its end is kept."""
+def _local_path(path: str | Path) -> str:
+    """Return a local path in a form that cannot be read as ``NAME:PATH``; keep its ending."""
     text = os.fspath(path)
     return text if text.startswith("/") else f"{os.getcwd()}/{text}"

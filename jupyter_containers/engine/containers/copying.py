@@ -1,4 +1,4 @@
-"""``cp``: files between a container and this machine."""
+"""``cp``: copy files between a container and this machine."""
 
 from __future__ import annotations
 
@@ -38,7 +38,7 @@ class Copying:
         stdout: BinaryIO | None,
         emit: EventSink,
     ) -> None:
-        """Copy from one to the other; see :meth:`ContainerService.copy`."""
+        """Copy ``source`` to ``target``; see :meth:`ContainerService.copy`."""
         taken, given = _container_path(source), _container_path(target)
         if (taken is None) == (given is None):
             raise InvalidArgumentError(
@@ -63,7 +63,7 @@ class Copying:
                     _copy_in(self.files, source, root, given[1], follow_link, stdin)
                     self.lifecycle.note(record, "extract-to-dir")
             except OSError as error:
-                # A container that runs may change its files while they are copied.
+                # A running container may change its files during the copy.
                 raise StorageError(f"cannot copy {source}: {error.strerror}") from error
 
 
@@ -76,9 +76,10 @@ def _copy_out(
     follow: bool,
     stdout: BinaryIO | None,
 ) -> Handover:
-    """Copy a path of a container to a path of this machine, or as a tar to ``stdout`` (``-``).
+    """Copy a container's path to a local path, or as a tar to ``stdout`` (``-``).
 
-    Returns what was left out: set-user-ID bits, devices, extended attributes but ``user.*``.
+    Returns the attributes left out: set-user-ID bits, devices, extended attributes except
+    ``user.*``.
     """
     from jupyter_containers.trees.handover import Handover
     from jupyter_containers.trees.rooted import Root
@@ -106,7 +107,7 @@ def _copy_in(
     follow: bool,
     stdin: BinaryIO | bytes | None,
 ) -> None:
-    """Copy a path of this machine, or the tar on ``stdin`` (``-``), into a container."""
+    """Copy a local path, or the tar on ``stdin`` (``-``), into a container."""
     from io import BytesIO
 
     from jupyter_containers.trees.rooted import Root
@@ -122,7 +123,7 @@ def _copy_in(
 
 
 def _container_path(text: str) -> tuple[str, str] | None:
-    """Return container and path of ``NAME:PATH``; None for a path of this machine or ``-``."""
+    """Return container and path of ``NAME:PATH``; None for a local path or ``-``."""
     name, colon, path = text.partition(":")
     if not colon or text.startswith((".", "/")):
         return None
@@ -132,7 +133,7 @@ def _container_path(text: str) -> tuple[str, str] | None:
 
 
 def _local(path: str) -> str:
-    # Made absolute by hand: a trailing slash and a "/." mean something here.
+    # Joined by hand, because a trailing slash and "/." have a meaning here.
     return path if path.startswith("/") else f"{os.getcwd()}/{path}"
 
 

@@ -1,12 +1,12 @@
-"""Values into a container and results out of it: the two folders of one run.
+"""Data exchange: values into a container, and results out of it, through two folders.
 
-``/data/in`` (read-only) has a file for every input, ``/data/out`` is where results are looked for:
-``/data/out/NAME`` with any suffix that says what it is.  The variables ``$NAME`` in the container's
-environment are an input's path, and a result's path without the suffix.  A Python script instead
-finds the inputs as variables and sets the results (:mod:`.inside_python`).
+``/data/in`` (read-only) has a file for every input; results are read from ``/data/out/NAME``, with
+a suffix that says the format.  The variables ``$NAME`` in the container's environment hold an
+input's path, and a result's path without the suffix.  A Python script instead finds the inputs as
+variables and sets the results as variables (:mod:`.inside_python`).
 
-Life: the folder is made before the container and removed after its end; what a killed process left
-is removed by the next one that exchanges something.
+Lifecycle: the folders are created before the container and removed after its end; the next exchange
+removes those that a killed process left behind.
 """
 
 from __future__ import annotations
@@ -39,13 +39,13 @@ from jupyter_containers.trees.rooted import Root
 
 IN, OUT = "/data/in", "/data/out"
 _TOOLS = ".exchange"
-# What a container's own programs live by keeps its meaning, whatever a variable is called.
+# Variables that programs depend on are never overridden by an exchanged name.
 _KEPT = frozenset({"PATH", "HOME", "HOSTNAME", "TERM", "LD_PRELOAD", "LD_LIBRARY_PATH"})
 
 
 @dataclass(frozen=True, slots=True)
 class Request:
-    """What one run exchanges.
+    """The values that one run exchanges.
 
     ``inputs`` are values by name; a name may be ``NAME=PATH`` to choose the file (below
     ``/data/in``, or anywhere when absolute).  ``results`` are names.  ``script`` is Python text
@@ -61,9 +61,9 @@ class Request:
 
 
 class Exchange:
-    """The folders of one run, as a context manager; does nothing when nothing is exchanged.
+    """The folders of one run, as a context manager; does nothing if nothing is exchanged.
 
-    ``limit`` are the bytes of results that are read at most.
+    ``limit`` is the maximum number of bytes of results that are read.
     """
 
     def __init__(self, parent: Path, request: Request, limit: int) -> None:
@@ -77,7 +77,7 @@ class Exchange:
                 self._parent.mkdir(mode=0o700, parents=True, exist_ok=True)
                 name = tempfile.mkdtemp(prefix=f"{Owner.current()}.", dir=self._parent)
             except OSError as error:
-                raise StorageError(f"cannot make a folder in {self._parent}: {error}") from error
+                raise StorageError(f"cannot create a folder in {self._parent}: {error}") from error
             self._folder = Path(name)
         return self
 
@@ -87,33 +87,33 @@ class Exchange:
                 shutil.rmtree(self._folder, ignore_errors=True)
 
     def applied(self, options: RunOptions) -> RunOptions:
-        """Return the options with the folders mounted, all values written into them."""
+        """Return the options with the folders mounted, after writing all values."""
         if self._folder is None:
             return options
         if options.detach or (options.tty and options.interactive):
             raise InvalidArgumentError(
-                "values go into a container that is waited for, and results come from one",
-                hint="leave -d and -t out, or mount a folder with -v",
+                "inputs and results need a container in the foreground, without a terminal",
+                hint="omit -d and -t, or mount a folder with -v",
             )
         inside, outside = self._folder / "in", self._folder / "out"
         tools = inside / _TOOLS
         tools.mkdir(parents=True)
         outside.mkdir()
-        # A container's user may be any: the folder above is closed to others of the host.
+        # The container's user may be any; other users of the host cannot enter the folder above.
         outside.chmod(0o777)
         mounts = [MountRequest("bind", IN, str(inside), read_only=True)]
         mounts.append(MountRequest("bind", OUT, str(outside)))
         plan: list[dict[str, Any]] = []
         env: dict[str, str] = {}
         for name, value in self._request.inputs.items():
-            entry, more = self._put(inside, name, value)
+            entry, more = self._write_input(inside, name, value)
             plan.append(entry)
             mounts += more
             env[entry["name"]] = entry["path"]
         for name in self._request.results:
-            env[_checked(name)] = f"{OUT}/{name}"
+            env[_check_name(name)] = f"{OUT}/{name}"
         if self._request.script is not None:
-            options = self._scripted(options, tools, plan)
+            options = self._with_script(options, tools, plan)
         for path in (inside, *self._folder.glob("in/**/*"), *self._folder.glob("elsewhere/*/*")):
             path.chmod(0o755 if path.is_dir() else 0o644)
         given = (f"{name}={path}" for name, path in env.items() if name not in _KEPT)
@@ -121,17 +121,17 @@ class Exchange:
             options, mounts=(*mounts, *options.mounts), env=(*given, *options.env)
         )
 
-    def _put(
+    def _write_input(
         self, inside: Path, spelling: str, value: Any
     ) -> tuple[dict[str, Any], list[MountRequest]]:
-        """Write one value; return its line of the plan and the mounts it needs."""
+        """Write one value; return its entry of the plan and the mounts it needs."""
         name, _, wanted = spelling.partition("=")
-        usual = value_files.file_name(_checked(name), value)
+        usual = value_files.file_name(_check_name(name), value)
         path = os.path.normpath(os.path.join(IN, wanted or usual))
         below = path.startswith(f"{IN}/")
         if not below and not wanted.startswith("/"):
             raise InvalidArgumentError(f"{spelling}: the path leaves {IN}")
-        # What lies elsewhere in the container is written beside, and mounted.
+        # An input elsewhere in the container is written beside the folder and mounted.
         beside = inside.parent / "elsewhere"
         file = inside / path[len(IN) + 1 :] if below else beside / name / os.path.basename(path)
         file.parent.mkdir(parents=True, exist_ok=True)
@@ -141,15 +141,17 @@ class Exchange:
         if value_files.kind_of(value) == "path":
             source = Path(value).absolute()
             if not source.exists():
-                raise InvalidArgumentError(f"{name}: there is no file {source}")
-            if below:  # the place that it is mounted on
+                raise InvalidArgumentError(f"{name}: no such file: {source}")
+            if below:  # the mount point
                 file.mkdir() if source.is_dir() else file.touch()
             return entry, [MountRequest("bind", path, str(source), read_only=True)]
         written = value_files.write(name, value, file)
         entry |= {"kind": written.kind, "index": written.index}
         return entry, [] if below else [MountRequest("bind", path, str(file), read_only=True)]
 
-    def _scripted(self, options: RunOptions, tools: Path, plan: list[dict[str, Any]]) -> RunOptions:
+    def _with_script(
+        self, options: RunOptions, tools: Path, plan: list[dict[str, Any]]
+    ) -> RunOptions:
         about = {
             "inputs": plan,
             "results": list(self._request.results),
@@ -161,14 +163,14 @@ class Exchange:
         shutil.copyfile(inside_python.__file__, tools / "run.py")
         interpreter = (*(options.entrypoint or ()), *options.command) or ("python3",)
         command = (*interpreter[1:], f"{IN}/{_TOOLS}/run.py")
-        # The text is a program of its own, not an argument of the image's entrypoint.
+        # The script is a program by itself, not an argument of the image's entrypoint.
         return msgspec.structs.replace(options, entrypoint=interpreter[:1], command=command)
 
     def results(self) -> dict[str, Any]:
-        """Return the results by name, read from what the container left.
+        """Return the results by name, read from the container's files.
 
-        Raises :class:`ResultNotFoundError` for one that is not there, :class:`VerificationError`
-        for one that is not what it should be or holds more than the kernel is to read.
+        Raises :class:`ResultNotFoundError` for a missing result, :class:`VerificationError` for an
+        invalid one or for more bytes than the limit.
         """
         if self._folder is None or not self._request.results:
             return {}
@@ -182,7 +184,7 @@ class Exchange:
             }
 
 
-def _checked(name: str) -> str:
+def _check_name(name: str) -> str:
     if not name.isidentifier():
         raise InvalidArgumentError(
             f"{name!r} is not a variable's name", hint="write -i NAME, -i NAME=FILE or -o NAME"
@@ -191,11 +193,11 @@ def _checked(name: str) -> str:
 
 
 def _hints(root: Root) -> dict[str, dict[str, Any]]:
-    """Return what the program inside said about its results; it may have said anything."""
+    """Return the hints about results that the program inside wrote; they are untrusted."""
     with suppress(ValueError):
-        said = json.loads(root.read_text(inside_python.HINTS))
-        if isinstance(said, dict):
-            return {name: hint for name, hint in said.items() if isinstance(hint, dict)}
+        hints = json.loads(root.read_text(inside_python.HINTS))
+        if isinstance(hints, dict):
+            return {name: hint for name, hint in hints.items() if isinstance(hint, dict)}
     return {}
 
 
@@ -213,13 +215,13 @@ def _result(
     if len(found) > 1:
         raise VerificationError(
             f"the container left several results {name}: {', '.join(found)}",
-            hint="leave one of them, or give each a name of its own",
+            hint="write only one of them, or give each its own name",
         )
     return read_value(root.descriptor, found[0], hints, budget)
 
 
 def sweep(parent: Path) -> None:
-    """Remove the folders of processes that are dead."""
+    """Remove the folders of dead processes."""
     for folder in parent.iterdir() if parent.is_dir() else ():
         owner = Owner.parse(folder.name.partition(".")[0])
         if owner is None or not owner.alive:

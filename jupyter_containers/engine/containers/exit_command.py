@@ -1,9 +1,9 @@
-"""What conmon starts when a container or a detached exec has ended: record it and clean up.
+"""The command that conmon runs after the end of a container or a detached exec.
 
-Lifecycle: :func:`exit_command` is given to conmon at the start of such a container; conmon runs it
-after the end, in an almost empty environment, when every kernel may be gone; :func:`main` then
-settles the container.  All settings travel in the command, because neither the environment nor the
-config file need be the same then.
+Lifecycle: conmon receives :func:`exit_command` at the start of such a container and runs it after
+the end, in an almost empty environment, possibly when no kernel is running any more; :func:`main`
+then settles the container.  All settings are arguments of the command, because environment and
+config file may have changed by then.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ from jupyter_containers.runtime.self_exec import self_exec_command
 if TYPE_CHECKING:
     from jupyter_containers.engine.context import EngineContext
 
-# While the one who waits in the foreground lives and has not detached, the end is his to record.
+# Exit while the attending process lives and has not left the container: it records the end.
 _UNATTENDED = 'test -e "$0" || ! kill -0 "$1" 2>/dev/null || exit 0; shift; exec "$@"'
 _MARK = "unattended"
 
@@ -28,7 +28,7 @@ _MARK = "unattended"
 def unattended_command(context: EngineContext, container_id: str, bundle: Path) -> tuple[str, ...]:
     """Return the command that settles a container unless this process waits for its end.
 
-    It starts a shell, not a Python, when that is so.  :func:`leave` ends the waiting.
+    In that case it starts only a shell, no Python.  :func:`leave` ends the waiting.
     """
     (bundle / _MARK).unlink(missing_ok=True)
     settle = exit_command(context, container_id)
@@ -36,25 +36,25 @@ def unattended_command(context: EngineContext, container_id: str, bundle: Path) 
 
 
 def leave(bundle: Path) -> None:
-    """Tell the container's exit command that nobody waits for the end any more."""
-    with contextlib.suppress(FileNotFoundError):  # it has been removed meanwhile
+    """Mark a container as left, so that its exit command settles it."""
+    with contextlib.suppress(FileNotFoundError):  # the container has been removed
         (bundle / _MARK).touch()
 
 
 def exit_command(context: EngineContext, container_id: str) -> tuple[str, ...]:
-    """Return the command that settles a container of this store, and restarts it when due."""
+    """Return the command that settles a container of this store and restarts it when due."""
     return (*_command(context), container_id)
 
 
 def notify_command(context: EngineContext, container_id: str) -> tuple[str, ...]:
-    """Return the command that writes down a container's new health, to be given as last word."""
+    """Return the command that records a container's health, to be appended as the last argument."""
     return (*_command(context), container_id)
 
 
 def exec_end_command(context: EngineContext, container_id: str, exec_id: str) -> tuple[str, ...]:
-    """Return the command that writes down the end of a detached exec.
+    """Return the command that records the end of a detached exec.
 
-    To be given one more word, the folder of its exit code.
+    The caller appends one more argument, the folder of the exit code.
     """
     return (*_command(context), container_id, exec_id)
 
@@ -64,9 +64,9 @@ def _command(context: EngineContext) -> tuple[str, ...]:
 
 
 def main() -> int:
-    """Settle one container, or write down its health or the end of an exec in it.
+    """Settle one container, or record its health or the end of an exec in it.
 
-    0 also when somebody else did it first.
+    Returns 0, also if another process has already done it.
     """
     from jupyter_containers.engine.containers.lifecycle import Lifecycle
     from jupyter_containers.engine.containers.restarts import wait_for_restart

@@ -1,8 +1,7 @@
-"""A container from inside and from outside, side by side: what makes it one.
+"""Explanations of a container: what it sees inside, beside what the host sees.
 
-An explanation is made for people who learn: every line says one thing twice, as the container's
-first process sees it and as the host sees it.  What only exists while the container runs is left
-out of the explanation of one that does not.
+An explanation is for learners: every line shows one fact twice, as the container's first process
+sees it and as the host sees it.  Facts of a running container are omitted if it does not run.
 """
 
 from __future__ import annotations
@@ -19,12 +18,12 @@ from jupyter_containers.errors import NotFoundError
 from jupyter_containers.runtime import cgroups, views
 
 _ISOLATES = {
-    "pid": "processes and their numbers",
+    "pid": "process IDs",
     "mnt": "the mounted file systems",
     "net": "interfaces, addresses, ports",
     "uts": "the host name",
     "ipc": "shared memory and message queues",
-    "user": "user and group numbers",
+    "user": "user and group IDs",
     "cgroup": "the root of the control groups",
     "time": "boot and monotonic clocks",
 }
@@ -33,7 +32,7 @@ _PROCESSES_SHOWN = 20
 
 @dataclass(frozen=True, slots=True)
 class Line:
-    """One thing, as it is inside and as it is outside."""
+    """One fact, seen from inside and from outside."""
 
     what: str
     inside: str
@@ -42,7 +41,7 @@ class Line:
 
 @dataclass(frozen=True, slots=True)
 class Section:
-    """Lines about one mechanism of the kernel, and a sentence that says what it does."""
+    """Lines about one mechanism of the kernel, and a sentence that explains it."""
 
     title: str
     sentence: str
@@ -51,7 +50,7 @@ class Section:
 
 @dataclass(frozen=True, slots=True)
 class Explanation:
-    """What makes a container: its sections in the order of a lesson."""
+    """The explanation of a container: its sections in the order of a lesson."""
 
     container_id: str
     name: str
@@ -60,7 +59,7 @@ class Explanation:
     sections: tuple[Section, ...]
 
     def section(self, title: str) -> Section:
-        """Return a section by its title; raise :class:`NotFoundError` when there is none."""
+        """Return the section with this title; raise :class:`NotFoundError` if there is none."""
         for section in self.sections:
             if section.title == title:
                 return section
@@ -103,8 +102,8 @@ def _namespaces(pid: int) -> Section:
     ]
     return Section(
         "Namespaces",
-        "A namespace gives a group of processes its own view of one thing the kernel keeps. "
-        "Different numbers: the container has its own.",
+        "A namespace gives a group of processes its own view of one resource of the kernel. "
+        "Where the numbers differ, the container has its own.",
         tuple(lines),
     )
 
@@ -120,7 +119,7 @@ def _processes(context: EngineContext, group: str) -> Section:
         lines.append(Line(f"and {len(seen) - _PROCESSES_SHOWN} more", "", ""))
     return Section(
         "Processes",
-        "A container's processes are ordinary processes of the host with a second number.",
+        "A container's processes are ordinary processes of the host with a second process ID.",
         tuple(lines),
     )
 
@@ -146,7 +145,7 @@ def _cgroups(context: EngineContext, group: str) -> Section:
 
 
 def _folder(files: Sequence[views.CgroupFile], group: str) -> str:
-    """Return where the files are, as a shell takes it: in cgroup v1 each controller has its own."""
+    """Return the folder of the files as a shell pattern: cgroup v1 has one per controller."""
     folders = sorted({os.path.dirname(file.path) for file in files})
     if len(folders) <= 1:
         return folders[0] if folders else group
@@ -154,9 +153,9 @@ def _folder(files: Sequence[views.CgroupFile], group: str) -> str:
 
 
 def _limit_words(file: views.CgroupFile, period: str = "") -> str:
-    """Return a value in words: sizes in MiB, CPU quotas in CPUs, ``unlimited``.
+    """Return a readable value: sizes in MiB, CPU quotas in CPUs, ``unlimited``.
 
-    cgroup v1 has the quota's period in a file of its own, v2 in the same line.
+    cgroup v1 has the quota's period in a separate file, v2 on the same line.
     """
     first, _, second = file.value.partition(" ")
     if first in ("max", "-1") or (first.isdigit() and int(first) >= 1 << 60):
@@ -185,7 +184,7 @@ def _layers(context: EngineContext, record: ContainerRecord) -> Section:
     return Section(
         "Layers",
         "The root file system is an overlay: read-only folders that all containers of the image "
-        "share, and on top one folder for what this container writes."
+        "share, and on top of them one folder for this container's changes."
         if mount.lowers
         else "The root file system is a copy of all layers, because this host mounts no overlay.",
         tuple(lines),
@@ -243,8 +242,8 @@ def _network(document: Mapping[str, Any], pid: int) -> Section:
         lines.append(Line("interfaces", _some(views.interfaces(pid)), _own_interfaces()))
     return Section(
         "Network",
-        f"Network mode {document['HostConfig']['NetworkMode']}: own interfaces in an own network "
-        "namespace, joined to the host's bridge by a virtual cable, unless the mode is host.",
+        f"Network mode {document['HostConfig']['NetworkMode']}: separate interfaces in a separate "
+        "network namespace, joined to the host's bridge by a virtual cable, except in mode host.",
         tuple(lines),
     )
 

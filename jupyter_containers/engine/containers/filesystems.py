@@ -1,10 +1,10 @@
-"""The file systems of containers: looked at, copied from and into, written out, kept as an image.
+"""The file systems of containers: view, copy, export, diff, commit.
 
-A *view* is an open root of a container's files.  A running container's is what its first process
-sees, volumes included; a stopped one's is mounted where nobody else sees it, and the container
-cannot be started meanwhile.  Every path inside is resolved by the kernel below that root
-(:mod:`~jupyter_containers.trees.rooted`), so no link in a container leads out of it, whatever the
-container does at the same moment.
+A *view* is an open root of a container's files.  A running container's view is that of its first
+process, volumes included; a stopped one's is mounted in a private mount namespace, and the
+container cannot be started until the view is closed.  Every path inside is resolved by the kernel
+below that root (:mod:`~jupyter_containers.trees.rooted`), so no link in a container leads out of
+it, even while the container changes its files.
 """
 
 from __future__ import annotations
@@ -42,7 +42,7 @@ from jupyter_containers.trees.handover import Handover
 from jupyter_containers.trees.rooted import Root, split
 
 _KINDS = {"added": "A", "changed": "C", "removed": "D"}
-# What the runtime makes in every container before it starts, as Docker's init layer has it.
+# The mount points that the runtime creates in every container, as Docker's init layer has them.
 _PLACES = (
     "etc/hosts", "etc/hostname", "etc/resolv.conf", "proc", "sys", "dev/pts", "dev/shm",
     "dev/mqueue", "dev/console", "dev", "etc",
@@ -66,7 +66,7 @@ class FileSystems:
 
     @contextmanager
     def view(self, record: ContainerRecord, *, volumes: bool = True) -> Iterator[Root]:
-        """Yield the root of a container's files, with or without what is mounted in it."""
+        """Yield the root of a container's files, with or without its volumes and binds."""
         bundle = self._lifecycle.bundle(record.id)
         with ExitStack() as stack:
             if not self._lifecycle.running(record):
@@ -90,17 +90,17 @@ class FileSystems:
             yield stack.enter_context(mounts.call(Root, bundle.rootfs))
 
     def diff(self, record: ContainerRecord) -> list[FileChange]:
-        """Return what a container changed in its image's files, sorted by path."""
+        """Return a container's changes to its image's files, sorted by path."""
         snapshots = self._context.store.snapshots
         with snapshots.uppers.changes(record.id) as upper:
-            skipped = {f"/{os.fsdecode(path)}" for path in standing_places(upper)}
+            skipped = {f"/{os.fsdecode(path)}" for path in mount_points(upper)}
             found = {
                 change.path: _KINDS[change.kind]
                 for change in changes_on(snapshots.lower_folders(record.chain_id), upper)
                 if change.path not in skipped
                 and not any(change.path.startswith(f"{path}/") for path in skipped)
             }
-        # As Docker: a folder in which something changed is itself changed.
+        # As with Docker, a folder in which something changed is itself changed.
         for path in list(found):
             parent = os.path.dirname(path)
             while parent != "/" and parent not in found:
@@ -109,7 +109,7 @@ class FileSystems:
         return [FileChange(found[path], path) for path in sorted(found)]
 
     def export(self, record: ContainerRecord, write: Callable[[bytes], object]) -> None:
-        """Write all files of a container as one tar, without its volumes."""
+        """Write a container's files, without its volumes, as one tar."""
         with self.view(record, volumes=False) as root:
             self._pack(root.descriptor, None, b"", write)
 
@@ -125,13 +125,13 @@ class FileSystems:
     def pack(
         self, root: Root, path: str, write: Callable[[bytes], object], *, follow: bool
     ) -> None:
-        """Write one file or tree of a view as a tar whose names begin with its last name."""
+        """Write a file or tree of a view as a tar whose names begin with the path's last part."""
         source = locate(root, path, follow=follow)
         if source.contents:
-            with _opened(root, source.canonical) as inner:
+            with _open_folder(root, source.canonical) as inner:
                 self._pack(inner, None, b"./", write)
             return
-        with _opened(root, source.parent) as folder:
+        with _open_folder(root, source.parent) as folder:
             self._pack(folder, os.fsencode(source.name), os.fsencode(source.shown), write)
 
     def copy(
@@ -145,23 +145,23 @@ class FileSystems:
         owner: tuple[int, int] | None,
         handover: Handover | None = None,
     ) -> None:
-        """Copy a file or tree from one view into another, to the place that Docker's rules give.
+        """Copy a file or tree from one view into another, following Docker's rules for the target.
 
-        ``owner`` takes the place of every owner; ``handover`` takes away what must not reach the
-        host.  Raises :class:`NotFoundError`, :class:`InvalidArgumentError` where one would take the
-        place of the other kind.
+        ``owner`` replaces every owner; ``handover`` filters what must not reach the host.  Raises
+        :class:`NotFoundError`, and :class:`InvalidArgumentError` for a file over a folder or a
+        folder over a file.
         """
         source = locate(source_root, source_path, follow=follow)
         folder, name = _place(target_root, target_path, source)
         with ExitStack() as stack:
-            target = stack.enter_context(_opened(target_root, folder))
+            target = stack.enter_context(_open_folder(target_root, folder))
             if source.contents and name is None:
-                inner = stack.enter_context(_opened(source_root, source.canonical))
-                packed = _piped(lambda write: self._pack(inner, None, b"", write))
+                inner = stack.enter_context(_open_folder(source_root, source.canonical))
+                packed = _pipe(lambda write: self._pack(inner, None, b"", write))
             else:
-                parent = stack.enter_context(_opened(source_root, source.parent))
+                parent = stack.enter_context(_open_folder(source_root, source.parent))
                 shown, original = os.fsencode(name or source.shown), os.fsencode(source.name)
-                packed = _piped(lambda write: self._pack(parent, original, shown, write))
+                packed = _pipe(lambda write: self._pack(parent, original, shown, write))
             stream = stack.enter_context(packed)
             place = Path(at.path_of(target))
             extract_archive(
@@ -178,7 +178,7 @@ class FileSystems:
             raise NotFoundError(f"could not find the file {path} in container")
         if not stat.S_ISDIR(state.st_mode):
             raise InvalidArgumentError(f"destination {path!r} must be a directory")
-        with _opened(root, canonical) as target:
+        with _open_folder(root, canonical) as target:
             extract_archive(stream, Path(at.path_of(target)), owner=owner, keep_kinds=True)
 
     def commit(
@@ -192,18 +192,19 @@ class FileSystems:
         pause: bool,
         cancel: CancelToken,
     ) -> ImageRecord:
-        """Make an image of a container's files and configuration, frozen meanwhile if possible."""
+        """Create an image from a container's files and configuration, paused if possible."""
         store = self._context.store
         config = change(effective_config(record))
         layers = [self._layer(chain) for chain in self._chains(record)]
-        # A user without control groups cannot freeze: files that change meanwhile may be torn.
+        # A user without control groups cannot freeze it: files that change during the copy may be
+        # torn.
         freeze = pause and self._lifecycle.can_pause and record.state.status is Status.RUNNING
         with store.leases.hold() as lease:
             if freeze:
                 self._lifecycle.pause(record, passing=True)
             try:
                 with store.snapshots.uppers.changes(record.id) as upper:
-                    skip = standing_places(upper)
+                    skip = mount_points(upper)
                 layer = store.snapshots.commit(
                     record.id, record.chain_id, consume=False, skip=skip, lease=lease, cancel=cancel
                 )
@@ -212,7 +213,7 @@ class FileSystems:
                     self._lifecycle.unpause(record)
             created = rfc3339(time.time())
             words = " ".join(_words(record))
-            empty = not layer.entries  # nothing was changed: no layer, as with Docker
+            empty = not layer.entries  # nothing changed: no layer, as with Docker
             step = History(
                 created=created,
                 created_by=words,
@@ -262,7 +263,7 @@ def _words(record: ContainerRecord) -> tuple[str, ...]:
 
 @dataclass(frozen=True, slots=True)
 class Source:
-    """What is copied: ``contents`` when its path ends with ``/.``; ``shown`` is its name."""
+    """The source of a copy: ``contents`` if its path ends with ``/.``; ``shown`` is its name."""
 
     canonical: str
     parent: str
@@ -273,7 +274,7 @@ class Source:
 
 
 def locate(root: Root, path: str, *, follow: bool) -> Source:
-    """Return what a path to copy from means; raise :class:`NotFoundError`."""
+    """Return the source that a path refers to; raise :class:`NotFoundError`."""
     contents = path.endswith("/.") or path in (".", "", "/")
     wants_folder = path.endswith("/") or contents
     canonical = root.resolve(path, follow_last=follow or wants_folder)
@@ -291,7 +292,7 @@ def locate(root: Root, path: str, *, follow: bool) -> Source:
 
 
 def _place(root: Root, path: str, source: Source) -> tuple[str, str | None]:
-    """Return the folder that takes the copy, and the name it gets there (None: its own)."""
+    """Return the folder that receives the copy, and its name there (None: the source's own)."""
     canonical = root.resolve(path)
     state = root.stat(canonical)
     if state is not None and stat.S_ISDIR(state.st_mode):
@@ -322,8 +323,8 @@ def _same_kind(there: os.stat_result | None, source: Source, path: str) -> None:
         )
 
 
-def standing_places(upper: Path) -> frozenset[bytes]:
-    """Return the empty places that the runtime made in an upper for what it mounts."""
+def mount_points(upper: Path) -> frozenset[bytes]:
+    """Return the empty mount points that the runtime created in an upper directory."""
     places: set[str] = set()
     with Root(upper) as root, Folders(root) as folders:
         for name in _PLACES:
@@ -333,15 +334,16 @@ def standing_places(upper: Path) -> frozenset[bytes]:
                     places.add(name)
                 elif stat.S_ISDIR(state.st_mode):
                     inside = {f"{name}/{entry}" for entry in at.names(folders.open(name))}
-                    # A folder of the image stays; one that holds only such places goes with them.
+                    # A folder of the image stays; one that contains only such mount points is
+                    # skipped too.
                     if inside <= places:
                         places.add(name)
     return frozenset(os.fsencode(name) for name in places)
 
 
 @contextmanager
-def _opened(root: Root, canonical: str) -> Iterator[int]:
-    """Yield a descriptor of a folder of a view; a link that has come between is an error."""
+def _open_folder(root: Root, canonical: str) -> Iterator[int]:
+    """Yield a descriptor of a folder of a view; raise if a link is in the way."""
     descriptor = root.open(split(os.fsencode(canonical)), _FOLDER, links=False)
     try:
         yield descriptor
@@ -350,8 +352,8 @@ def _opened(root: Root, canonical: str) -> Iterator[int]:
 
 
 @contextmanager
-def _piped(produce: Callable[[Callable[[bytes], object]], None]) -> Iterator[BinaryIO]:
-    """Yield what ``produce`` writes, while it writes; its error is raised at the end."""
+def _pipe(produce: Callable[[Callable[[bytes], object]], None]) -> Iterator[BinaryIO]:
+    """Yield a stream of what ``produce`` writes; raise its error at the end."""
     reader, writer = os.pipe()
     failures: list[BaseException] = []
 
@@ -364,8 +366,8 @@ def _piped(produce: Callable[[Callable[[bytes], object]], None]) -> Iterator[Bin
         try:
             produce(write)
         except BrokenPipeError:
-            pass  # the reader has given up, and says why
-        except BaseException as error:  # noqa: BLE001  # raised by the one who waits
+            pass  # the reader failed and raises its own error
+        except BaseException as error:  # noqa: BLE001  # raised in the waiting thread
             failures.append(error)
         finally:
             os.close(writer)
@@ -378,15 +380,15 @@ def _piped(produce: Callable[[Callable[[bytes], object]], None]) -> Iterator[Bin
                 yield stream
             except BaseException:
                 if failures:
-                    raise _told(failures[0]) from failures[0]
+                    raise _as_storage_error(failures[0]) from failures[0]
                 raise
     finally:
         thread.join()
     if failures:
-        raise _told(failures[0]) from failures[0]
+        raise _as_storage_error(failures[0]) from failures[0]
 
 
-def _told(error: BaseException) -> BaseException:
+def _as_storage_error(error: BaseException) -> BaseException:
     if isinstance(error, OSError):
         return StorageError(f"cannot read the files to copy: {error.strerror}")
     return error

@@ -1,4 +1,4 @@
-"""A folder of a container's files, looked at from outside."""
+"""The entries of a container's folder."""
 
 from __future__ import annotations
 
@@ -16,9 +16,9 @@ Kind = Literal["file", "folder", "link", "other"]
 
 @dataclass(frozen=True, slots=True)
 class FolderEntry:
-    """An entry: ``mode`` as ``ls -l`` writes it, ``target`` of a link.
+    """A folder entry: ``mode`` as in ``ls -l``, ``target`` of a link.
 
-    Bytes that are no text are shown with a mark in their place.
+    Undecodable bytes are shown as replacement characters.
     """
 
     name: str
@@ -30,9 +30,9 @@ class FolderEntry:
 
 
 def list_folder(root: Root, path: str) -> tuple[str, list[FolderEntry]]:
-    """Return the folder's path with links followed, and its entries: folders first, then by name.
+    """Return a folder's path with links followed, and its entries: folders first, then by name.
 
-    Raises :class:`NotFoundError`, :class:`InvalidArgumentError` for what is no folder.
+    Raises :class:`NotFoundError`, and :class:`InvalidArgumentError` if the path is not a folder.
     """
     canonical = root.resolve(path)
     state = root.stat(canonical)
@@ -56,7 +56,7 @@ def _entry(folder: int, name: str) -> FolderEntry | None:
         link = stat.S_ISLNK(state.st_mode)
         target = os.fsdecode(at.readlink(folder, name)) if link else ""
     except OSError:
-        return None  # a container that runs changes its files
+        return None  # a running container changes its files
     kind: Kind = "other"
     if link:
         kind = "link"
@@ -74,7 +74,7 @@ def _text(name: str) -> str:
 
 @dataclass(frozen=True, slots=True)
 class PathStat:
-    """One path of a container; ``mode`` is stat(2)'s, ``target`` what a link leads to in it."""
+    """A path of a container; ``mode`` is that of stat(2), ``target`` that of a link."""
 
     name: str
     size: int
@@ -84,7 +84,7 @@ class PathStat:
 
 
 def path_stat(root: Root, path: str) -> PathStat:
-    """Return what a path is, a link at its end not followed; raise :class:`NotFoundError`."""
+    """Return the status of a path, without following a final link; raise :class:`NotFoundError`."""
     canonical = root.resolve(path, follow_last=False)
     found = root.stat(canonical)
     if found is None:

@@ -1,8 +1,8 @@
-"""The streams of containers in the hands of a caller: run in the foreground, attach, terminals.
+"""Containers in the foreground: run, attach, terminals.
 
-Whoever runs a container in the foreground *attends* it: he records its end.  Who detaches (by
-keys, or because nobody passes signals on) leaves it to its exit command, as a detached container
-is.  Attaching to a container that somebody else started never ends it.
+The process that runs a container in the foreground *attends* it: it records the end.  On detaching
+(by keys, or on an interrupt that is not forwarded) it leaves the container to its exit command,
+like a detached one.  Attaching to a container that another process started never ends it.
 """
 
 from __future__ import annotations
@@ -37,7 +37,7 @@ from jupyter_containers.runtime.keys import DetachedError, DetachKeys
 Stdin = bytes | int | BinaryIO | None
 TerminalSize = Callable[[], tuple[int, int]]  # rows and columns
 _INTERRUPT_GRACE_SECONDS = 0.1
-# What a shell means by these (POSIX, "Exit Status for Commands").
+# Exit codes of a shell (POSIX, "Exit Status for Commands").
 _EXIT_HINTS = {
     126: "the command was found but could not be executed",
     127: "the command was not found in the image",
@@ -46,14 +46,14 @@ _EXIT_HINTS = {
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Streams:
-    """What a caller lends to a container's streams.
+    """The caller's streams for a container.
 
-    ``terminal_size`` is asked for the size of the caller's terminal, before the first instruction
-    and from then on; the container's terminal follows.  ``keys`` detach where there is a terminal
-    and an input; ``sig_proxy`` passes an interrupt on, and with a source all of its signals, which
-    then do not end the call.  ``attach`` names the outputs that are
-    wanted, both when it is empty; an input that is given is passed on in any case, as Docker does.
-    ``cancel`` is an interrupt that may come from any thread.
+    ``terminal_size`` returns the size of the caller's terminal; it is called before the first
+    instruction and repeatedly from then on, and the container's terminal follows.  ``keys`` detach
+    if there is a terminal and an input.  ``sig_proxy`` forwards an interrupt; as a source it
+    forwards all its signals, which then do not end the call.  ``attach`` names the requested
+    outputs, none meaning both; an input is always forwarded, as with Docker.  ``cancel`` is an
+    interrupt from any thread.
     """
 
     on_output: OutputSink | None = None
@@ -65,11 +65,11 @@ class Streams:
     cancel: CancelToken | None = None
 
     def wants(self, stream: str) -> bool:
-        """Return whether an output is attached to."""
+        """Return whether an output is requested."""
         return not self.attach or stream in self.attach
 
 
-class Attaching:
+class Foreground:
     """Runs containers in the foreground and attaches to those that run."""
 
     def __init__(self, context: EngineContext, lifecycle: Lifecycle) -> None:
@@ -78,8 +78,8 @@ class Attaching:
     def run(self, record: ContainerRecord, streams: Streams, *, check: bool) -> RunResult:
         """Start a container with its streams attached and wait for its end.
 
-        An interrupt is passed on to the container, which is killed when it does not end at once;
-        then it is cleaned up as at any end.
+        An interrupt is forwarded to the container, which is killed if it does not end promptly;
+        then it is cleaned up as after any end.
         """
         folder = self._lifecycle.bundle(record.id).folder
         resizing = Resizing(streams.terminal_size, partial(monitor.resize, folder))
@@ -95,7 +95,7 @@ class Attaching:
                 with deferred():
                     self._lifecycle.remove(record, force=True, volumes=True)
             raise
-        assert attachment is not None  # a container that already runs is refused by start
+        assert attachment is not None  # start refuses a container that already runs
         return self._serve(record, attachment, streams, resizing, self._end, check=check)
 
     def attach(self, record: ContainerRecord, streams: Streams, *, check: bool) -> RunResult:
@@ -106,7 +106,7 @@ class Attaching:
         attachment = Attachment(folder)
         self._lifecycle.note(record, "attach")
         resizing.look()
-        return self._serve(record, attachment, streams, resizing, self._pass_on, check=check)
+        return self._serve(record, attachment, streams, resizing, self._forward, check=check)
 
     def _serve(
         self,
@@ -124,7 +124,7 @@ class Attaching:
             if streams.wants(stream):
                 capture(stream, data)
 
-        # As Docker's: without a terminal the sequence is data like any other.
+        # As with Docker, without a terminal the sequence is ordinary data.
         keys = streams.keys if record.options.tty else None
         with attachment:
             try:
@@ -146,13 +146,14 @@ class Attaching:
                 return replace(self._result(0, capture, record, False), detached=True)
             except BaseException as error:
                 with deferred(error):
-                    # The monitor waits for whoever does not read, and would never tell the end.
+                    # The monitor waits for every attached client to read before it writes the exit
+                    # code.
                     attachment.close()
                     if streams.sig_proxy:
                         interrupted(record, error)
                     else:
                         self.leave(record)
-                    error.add_note(self._kept(record))
+                    error.add_note(self._outcome(record))
                 raise
         result = self._result(ended.exit_code, capture, record, ended.oom_killed)
         if result.exit_code != 0 and check:
@@ -166,9 +167,9 @@ class Attaching:
     def _signals(
         self, record: ContainerRecord, proxy: bool | SignalSource
     ) -> AbstractContextManager[None]:
-        """Pass a source's signals on while nothing but the container's end is waited for.
+        """Forward a source's signals to the container, only while waiting for its end.
 
-        Recording the end is not part of it: a handler must not come upon an open transaction.
+        Recording the end is not included: a handler must not interrupt an open transaction.
         """
         if isinstance(proxy, bool):
             return nullcontext()
@@ -180,41 +181,42 @@ class Attaching:
             self._context.runtime.await_program(process)
             if caught and not process.catches(number):
                 return False
-            with suppress(ContainersError):  # it has ended, and that is being waited for
+            with suppress(ContainersError):  # it has ended, and the caller is waiting for that
                 self._lifecycle.signal(record, number)
             return True
 
         return proxy.passed_to(send)
 
     def leave(self, record: ContainerRecord) -> None:
-        """Leave a container to itself that this process attended."""
+        """Stop attending a container."""
         leave(self._lifecycle.bundle(record.id).folder)
-        # It may have ended before its exit command could know that.
+        # Its exit command may have run before the container was left.
         self._lifecycle.look(record)
 
-    def _kept(self, record: ContainerRecord) -> str:
-        """Return what has become of a container that an interrupt was about."""
+    def _outcome(self, record: ContainerRecord) -> str:
+        """Return a note on the state of a container after an interrupt."""
         current = self._context.containers.get(record.id)
         if current is None:
-            return f"container {record.name} is removed"
-        return f"container {record.name} {'goes on' if current.state.status.up else 'is kept'}"
+            return f"container {record.name} was removed"
+        outcome = "keeps running" if current.state.status.up else "was kept"
+        return f"container {record.name} {outcome}"
 
     def _end(self, record: ContainerRecord, error: BaseException) -> None:
         """Stop a foreground container whose caller was interrupted."""
         process, number = record.state.process, _signal_of(error)
-        # Without a handler the kernel keeps a signal from a container's first process.
+        # Without a handler the kernel drops a signal to a container's first process.
         if process is not None and self._context.runtime.signal(process, number, caught=True):
             process.wait(timeout=_INTERRUPT_GRACE_SECONDS)
         self._context.runtime.kill_all(record.id)
         self._lifecycle.end(record.id)
 
-    def _pass_on(self, record: ContainerRecord, error: BaseException) -> None:
-        """Pass an interrupt on to a container that is not ours to end."""
+    def _forward(self, record: ContainerRecord, error: BaseException) -> None:
+        """Forward an interrupt to a container that this process must not end."""
         process = record.state.process
         if process is not None and isinstance(error, KeyboardInterrupt) and not record.options.tty:
             self._context.runtime.signal(process, _signal_of(error))
             error.add_note("the interrupt was passed on")
-            # Most of those that end of it end at once.
+            # Most programs that end on an interrupt do so promptly.
             process.wait(timeout=_INTERRUPT_GRACE_SECONDS)
             self._lifecycle.look(record)
 
@@ -229,7 +231,7 @@ class Attaching:
                 exit_code=code,
                 oom_killed=True,
                 log_tail=capture.tail(),
-                hint=f"its limit was {limit} MiB: give it more with --memory" if limit else "",
+                hint=f"its limit was {limit} MiB: raise it with --memory" if limit else "",
             )
         hint = _EXIT_HINTS.get(code, "")
         if code > 128:
@@ -245,7 +247,7 @@ class Attaching:
         )
 
     def open_terminal(self, record: ContainerRecord, rows: int, columns: int) -> ContainerSession:
-        """Attach to a container's terminal, starting the container when it does not run."""
+        """Attach to a container's terminal; start the container if it does not run."""
         folder = self._lifecycle.bundle(record.id).folder
         if record.state.status.alive:
             require(record.name, record.state.status, "attach")
@@ -257,7 +259,7 @@ class Attaching:
             hold_stdin=True,
             before_start=partial(monitor.resize, folder, rows, columns),
         )
-        assert attachment is not None  # it was asked for
+        assert attachment is not None  # attach=True returns one
         return ContainerSession(started, attachment, self)
 
     def resize(self, record: ContainerRecord, rows: int, columns: int) -> None:
@@ -265,7 +267,7 @@ class Attaching:
         monitor.resize(self._lifecycle.bundle(record.id).folder, rows, columns)
 
     def await_end(self, record: ContainerRecord, timeout: float | None) -> int | None:
-        """Return the exit code, or None when the container still runs after ``timeout`` seconds."""
+        """Return the exit code, or None if the container still runs after ``timeout`` seconds."""
         process = record.state.process
         if process is not None and not process.wait(timeout=timeout):
             return None
@@ -273,76 +275,78 @@ class Attaching:
 
 
 class TerminalSession(Protocol):
-    """A terminal of a container in a caller's hands; usable from one thread at a time.
+    """An open terminal of a container; usable from one thread at a time.
 
-    ``descriptor`` becomes readable when there is something to :meth:`read`.  Closing ends the
-    process of an ``exec``, and detaches from a container, which goes on.
+    ``descriptor`` becomes readable when :meth:`read` has output.  Closing ends the process of an
+    ``exec``; it only detaches from a container's own process.
     """
 
     container_id: str
 
     @property
     def descriptor(self) -> int:
-        """What to poll for reading."""
+        """The descriptor to poll for reading."""
 
     def read(self, timeout: float | None = None) -> bytes | None:
-        """Return output, ``b""`` once it has ended, None when there was none in ``timeout``."""
+        """Return output, ``b""`` at its end, None after ``timeout`` seconds without any."""
 
     def write(self, data: bytes) -> None:
-        """Type keys; after the end they are dropped."""
+        """Write keys; after the end they are dropped."""
 
     def resize(self, rows: int, columns: int) -> None:
-        """Set the terminal's size and tell the process."""
+        """Set the terminal's size and notify the process."""
 
     def wait(self, timeout: float | None = None) -> int | None:
-        """Return the exit code, or None when the process still runs after ``timeout`` seconds."""
+        """Return the exit code, or None if the process still runs after ``timeout`` seconds."""
 
     def close(self) -> None:
-        """Let go of the terminal; a second call does nothing."""
+        """Close the terminal; a second call does nothing."""
 
 
 class ContainerSession:
     """The terminal of a container's own process (``run -it``, ``attach``)."""
 
-    def __init__(self, record: ContainerRecord, attachment: Attachment, room: Attaching) -> None:
-        self._record, self._attachment, self._room = record, attachment, room
+    def __init__(
+        self, record: ContainerRecord, attachment: Attachment, foreground: Foreground
+    ) -> None:
+        self._record, self._attachment, self._foreground = record, attachment, foreground
         self._closed = False
         self.container_id = record.id
 
     @property
     def descriptor(self) -> int:
-        """What to poll for reading."""
+        """The descriptor to poll for reading."""
         return self._attachment.descriptor
 
     def read(self, timeout: float | None = None) -> bytes | None:
-        """Return output, ``b""`` once it has ended, None when there was none in ``timeout``."""
+        """Return output, ``b""`` at its end, None after ``timeout`` seconds without any."""
         if not _readable(self.descriptor, timeout):
             return None
         piece = self._attachment.receive()
         return b"" if piece is None else piece[1]
 
     def write(self, data: bytes) -> None:
-        """Type keys; after the end they are dropped."""
+        """Write keys; after the end they are dropped."""
         self._attachment.send(data)
 
     def resize(self, rows: int, columns: int) -> None:
-        """Set the terminal's size and tell the process."""
-        self._room.resize(self._record, rows, columns)
+        """Set the terminal's size and notify the process."""
+        self._foreground.resize(self._record, rows, columns)
 
     def wait(self, timeout: float | None = None) -> int | None:
-        """Return the exit code, or None when the container still runs after ``timeout`` seconds."""
-        return self._room.await_end(self._record, timeout)
+        """Return the exit code, or None if the container still runs after ``timeout`` seconds."""
+        return self._foreground.await_end(self._record, timeout)
 
     def close(self) -> None:
-        """Detach; the container goes on.  A second call does nothing."""
+        """Detach; the container keeps running.  A second call does nothing."""
         if not self._closed:
             self._closed = True
             self._attachment.close()
-            self._room.leave(self._record)
+            self._foreground.leave(self._record)
 
 
 class ExecSession:
-    """The terminal of a further process in a container (``exec -it``)."""
+    """The terminal of an additional process in a container (``exec -it``)."""
 
     def __init__(
         self, container_id: str, session: execute.TerminalSession, on_end: Callable[[int], None]
@@ -353,30 +357,30 @@ class ExecSession:
 
     @property
     def descriptor(self) -> int:
-        """What to poll for reading."""
+        """The descriptor to poll for reading."""
         return self._session.descriptor
 
     def read(self, timeout: float | None = None) -> bytes | None:
-        """Return output, ``b""`` once it has ended, None when there was none in ``timeout``."""
+        """Return output, ``b""`` at its end, None after ``timeout`` seconds without any."""
         return self._session.read() if _readable(self.descriptor, timeout) else None
 
     def write(self, data: bytes) -> None:
-        """Type keys; after the end they are dropped."""
+        """Write keys; after the end they are dropped."""
         self._session.write(data)
 
     def resize(self, rows: int, columns: int) -> None:
-        """Set the terminal's size and tell the process."""
+        """Set the terminal's size and notify the process."""
         self._session.resize(rows, columns)
 
     def wait(self, timeout: float | None = None) -> int | None:
-        """Return the exit code, or None when the process still runs after ``timeout`` seconds."""
-        return self._ended(self._session.wait(timeout))
+        """Return the exit code, or None if the process still runs after ``timeout`` seconds."""
+        return self._note_end(self._session.wait(timeout))
 
     def close(self) -> None:
         """End the process if it still runs; a second call does nothing."""
-        self._ended(self._session.close())
+        self._note_end(self._session.close())
 
-    def _ended(self, code: int | None) -> int | None:
+    def _note_end(self, code: int | None) -> int | None:
         if code is not None and self._on_end is not None:
             on_end, self._on_end = self._on_end, None
             on_end(code)
@@ -384,14 +388,14 @@ class ExecSession:
 
 
 class Resizing:
-    """Passes the size of one terminal on to another when it has changed."""
+    """Applies the size of one terminal to another whenever it has changed."""
 
     def __init__(self, size: TerminalSize | None, resize: Callable[[int, int], None]) -> None:
         self._size, self._resize = size, resize
         self._known: tuple[int, int] | None = None
 
     def look(self) -> None:
-        """Look at the size; called before the start and every 50 ms from then on."""
+        """Check the size; called before the start and every 50 ms from then on."""
         size = self._size() if self._size is not None else None
         if size is not None and size != self._known:
             self._known = size
@@ -404,7 +408,7 @@ def source_of(stdin: Stdin) -> bytes | int | None:
 
 
 def _signal_of(error: BaseException) -> int:
-    """Return the signal that an interrupt stands for (a front end's may carry its number)."""
+    """Return the signal of an interrupt (a front end's error may carry its number)."""
     return int(getattr(error, "number", signal.SIGINT))
 
 

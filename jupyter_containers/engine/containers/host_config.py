@@ -1,4 +1,4 @@
-"""Docker's ``HostConfig``: what a container was asked to be on its host."""
+"""Docker's ``HostConfig``: the host-dependent options of a container."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from jupyter_containers.runtime.security import MASKED_PATHS, READONLY_PATHS, se
 
 
 def host_config(record: ContainerRecord, runtime: str) -> dict[str, Any]:
-    """Return the object of a container's ``inspect``."""
+    """Return the ``HostConfig`` object of a container's ``inspect``."""
     options = record.options
     bindings: dict[str, list[dict[str, str]]] = {}
     for port in sorted(options.publish, key=lambda port: (port.container_port, port.protocol)):
@@ -55,7 +55,7 @@ def host_config(record: ContainerRecord, runtime: str) -> dict[str, Any]:
 
 
 def _block(options: RunOptions, block: Block, others: dict[str, Any]) -> dict[str, Any]:
-    """Return a block of fields by name: what options declare to be shown there, and ``others``."""
+    """Return the fields of a block: those that options declare for it, and ``others``."""
     fields = dict(others)
     for flag in declared(RunFlags):
         if flag.shown is not None and flag.shown.block == block:
@@ -63,7 +63,7 @@ def _block(options: RunOptions, block: Block, others: dict[str, Any]) -> dict[st
     return dict(sorted(fields.items()))
 
 
-# Fields that have a meaning on Windows or with older kernels only: programs look for them.
+# Fields that matter only on Windows or with older kernels, but that programs expect.
 _OTHER_SYSTEMS: dict[str, Any] = {
     "Cgroup": "",
     "ConsoleSize": [0, 0],
@@ -77,7 +77,7 @@ _OTHER_SYSTEMS: dict[str, Any] = {
 
 
 def _links(record: ContainerRecord) -> list[str] | None:
-    """Return the links on the default network; those on others are told with these networks."""
+    """Return the links on the default network; other networks list their own."""
     on_default = (item for item in record.networks if item.name == DEFAULT_NETWORK)
     return [
         f"/{name}:/{record.name}/{alias}" for item in on_default for name, alias in item.links
@@ -120,7 +120,7 @@ def _cdi_requests(options: RunOptions) -> list[dict[str, Any]] | None:
 
 
 def _binds(record: ContainerRecord) -> list[str] | None:
-    """Return what ``-v`` asked for, with the folders as they were found."""
+    """Return the ``-v`` options, with the host folders as resolved."""
     found = {mount.target: mount for mount in record.mounts}
     return [
         ":".join(filter(None, (_source(request, found), request.target, request.written)))
@@ -130,7 +130,7 @@ def _binds(record: ContainerRecord) -> list[str] | None:
 
 
 def _mounts(record: ContainerRecord) -> dict[str, Any]:
-    """Return what ``--mount`` asked for; Docker leaves the field out where there is none."""
+    """Return the ``--mount`` options; Docker omits the field if there are none."""
     found = {mount.target: mount for mount in record.mounts}
     shown = [
         _mount(request, _source(request, found))

@@ -1,9 +1,9 @@
-"""Runs a cell's Python text inside a container, between the values that go in and come back.
+"""Runs a cell's Python text inside a container, between its inputs and its results.
 
-This file is copied into the container and is a program there: it imports nothing of this package
-and runs on any Python from 3.7 on, with or without pandas and numpy.  Beside it lie ``plan.json``
-(what the variables are and which results are wanted) and ``cell.py``.  A message about a value that
-cannot be loaded or stored is one line on standard error, exit code 1.
+This file is copied into the container and run there: it imports nothing from this package and works
+on Python 3.7 or newer, with or without pandas and numpy.  Beside it are ``plan.json`` (the
+variables and the requested results) and ``cell.py``.  If a value cannot be loaded or stored, it
+prints one line on standard error and exits with code 1.
 """
 
 from __future__ import annotations
@@ -19,11 +19,11 @@ from importlib import import_module
 from pathlib import Path
 from typing import Any
 
-HINTS = ".kinds.json"  # what the suffix of a result's file does not tell
+HINTS = ".kinds.json"  # not derivable from the suffix of a result's file
 
 
 def optional(name: str) -> Any:
-    """Return a module, or None where the image has none of that name."""
+    """Return a module, or None if the image does not have it."""
     try:
         return import_module(name)
     except ImportError:
@@ -31,13 +31,13 @@ def optional(name: str) -> Any:
 
 
 def give_up(message: str) -> None:
-    """End with one line."""
+    """Print a message on standard error and exit with code 1."""
     sys.stderr.write(message + "\n")
     raise SystemExit(1)
 
 
 def load(name: str, path: str, kind: str, index: int) -> Any:
-    """Return the value that a file holds; ``index`` counts its columns that are row labels."""
+    """Return the value in a file; ``index`` counts its columns of row labels."""
     if kind in ("frame", "series"):
         return _load_table(name, path, kind, index)
     if kind == "array":
@@ -67,7 +67,7 @@ def _load_table(name: str, path: str, kind: str, index: int) -> Any:
             table = columns_of(path)
     except ImportError:
         give_up(
-            f"{name} is handed over as Parquet, and this image has no pandas with pyarrow; "
+            f"{name} was passed as Parquet, and this image has no pandas with pyarrow; "
             f"hand it over as CSV: -i {name}={name}.csv"
         )
     if kind == "series":
@@ -76,7 +76,7 @@ def _load_table(name: str, path: str, kind: str, index: int) -> Any:
 
 
 def columns_of(path: str) -> dict[str, list[Any]]:
-    """Return a CSV file as a dict of columns; a column of numbers only has numbers."""
+    """Return a CSV file as a dict of columns; columns of numbers are converted."""
     with open(path, newline="", encoding="utf-8") as file:
         head, *rows = csv.reader(file, "excel-tab" if path.endswith(".tsv") else "excel")
     return {name: _numbers([row[i] for row in rows]) for i, name in enumerate(head)}
@@ -93,7 +93,7 @@ def _numbers(texts: list[str]) -> list[Any]:
 
 
 def store(name: str, value: Any, folder: str, parquet: bool) -> dict[str, Any]:
-    """Write a value where results are looked for; return what its suffix does not tell."""
+    """Write a value as a result; return the hints that its suffix does not give."""
     path = os.path.join(folder, name)
     pandas, numpy = sys.modules.get("pandas"), sys.modules.get("numpy")
     if pandas is not None and isinstance(value, (pandas.DataFrame, pandas.Series)):
@@ -123,7 +123,7 @@ def _store_table(value: Any, path: str, parquet: bool) -> int:
         try:
             frame.to_parquet(path + ".parquet")
         except ImportError:
-            pass  # then it is CSV
+            pass  # fall back to CSV
         else:
             return 0
     labelled = not _counts(frame.index)
@@ -132,7 +132,7 @@ def _store_table(value: Any, path: str, parquet: bool) -> int:
 
 
 def _counts(index: Any) -> bool:
-    """Return whether rows are only numbered."""
+    """Return whether an index is just the row numbers."""
     return type(index).__name__ == "RangeIndex" and index.start == 0 and index.step == 1
 
 
@@ -141,7 +141,7 @@ def _store_json(name: str, value: Any, path: str) -> None:
         text = json.dumps(value, default=lambda item: item.item())  # a number of numpy
     except (AttributeError, TypeError, ValueError):
         give_up(
-            f"cannot hand back {name}: {type(value).__name__} is none of DataFrame, Series, array, "
+            f"cannot return {name}: {type(value).__name__} is not one of DataFrame, Series, array, "
             "dict, list, number, str, bytes, Path, figure"
         )
     else:
@@ -151,25 +151,25 @@ def _store_json(name: str, value: Any, path: str) -> None:
 def main(here: Path) -> None:
     """Load the inputs, run the cell, store the results."""
     plan = json.loads((here / "plan.json").read_text(encoding="utf-8"))
-    # Copying bytecode is nobody's wish, and the folder is read-only.
+    # Do not write bytecode: the folder is read-only.
     sys.argv, sys.path[0], sys.dont_write_bytecode = ["cell.py"], "", True
     variables: dict[str, Any] = {"__name__": "__main__", "__builtins__": __builtins__}
     for entry in plan["inputs"]:
         variables[entry["name"]] = load(**entry)
     cell = here / "cell.py"
     try:
-        exec(compile(cell.read_text(encoding="utf-8"), str(cell), "exec"), variables)  # noqa: S102  # what this program is for
+        exec(compile(cell.read_text(encoding="utf-8"), str(cell), "exec"), variables)  # noqa: S102  # the purpose of this program
     except SystemExit:
         raise
     except BaseException as error:  # noqa: BLE001  # reported as the interpreter would
         kind, trace = type(error), error.__traceback__
-        # The first frame is this one.
+        # Skip this file's frame.
         traceback.print_exception(kind, error, trace.tb_next if trace else None)
         raise SystemExit(1) from None
     hints = {}
     for name in plan["results"]:
         if name not in variables:
-            give_up(f"the cell has not set {name}, which is to be handed back")
+            give_up(f"the cell has not set {name}, which is a requested result")
         hints[name] = store(name, variables[name], plan["folder"], plan["parquet"])
     (Path(plan["folder"]) / HINTS).write_text(json.dumps(hints), encoding="utf-8")
 

@@ -127,7 +127,7 @@ def _port_summaries(record: ContainerRecord) -> list[dict[str, Any]]:
 
 
 def effective_config(record: ContainerRecord) -> ExecutionConfig:
-    """Return the image's configuration as the container's options changed it (``commit``)."""
+    """Return the image's configuration with the container's options applied (``commit``)."""
     options, config = record.options, record.config
     return msgspec.structs.replace(
         config,
@@ -144,11 +144,11 @@ def effective_config(record: ContainerRecord) -> ExecutionConfig:
 
 
 def _environment(record: ContainerRecord) -> list[str]:
-    """Return the variables that image and options set; a later one takes the earlier's place.
+    """Return the variables that image and options set; later ones override earlier ones.
 
     A bare name is a variable that the options remove.
     """
-    # As docker lists them: the command line's first.
+    # In Docker's order: those of the command line first.
     entries: dict[str, str] = {}
     for entry in record.options.env:
         entries[entry.partition("=")[0]] = entry
@@ -208,7 +208,7 @@ def _health(record: ContainerRecord, folder: Path) -> dict[str, Any] | None:
     if health is None:
         return None
     return {
-        # As with Docker, what is not checked any more is not healthy.
+        # As with Docker, a container that is not being checked is not healthy.
         "Status": health.status if record.state.status is Status.RUNNING else "unhealthy",
         "FailingStreak": health.failing_streak,
         "Log": [
@@ -224,7 +224,7 @@ def _health(record: ContainerRecord, folder: Path) -> dict[str, Any] | None:
 
 
 def _mounts(record: ContainerRecord) -> list[dict[str, Any]]:
-    """Return all mounts but those of ``--tmpfs``, which Docker tells in HostConfig only."""
+    """Return all mounts except ``--tmpfs``, which Docker lists in HostConfig only."""
     requests = {request.target: request for request in record.options.mounts}
     shown = []
     for mount in record.mounts:
@@ -251,7 +251,7 @@ def _mount(mount: MountRecord, written: str) -> dict[str, Any]:
 
 
 def graph_driver(context: EngineContext, record: ContainerRecord, folder: Path) -> dict[str, Any]:
-    """Return where a container's files are; only its own namespace sees them merged."""
+    """Return the folders of a container's files; only its own namespace has them merged."""
     try:
         mount = context.store.snapshots.mount(record.chain_id, record.id)
     except NotFoundError:  # it is being removed
@@ -268,7 +268,7 @@ def graph_driver(context: EngineContext, record: ContainerRecord, folder: Path) 
 
 
 def log_details(record: ContainerRecord) -> dict[str, str]:
-    """Return the labels and variables that ``log-opt labels=…`` and ``env=…`` name."""
+    """Return the labels and variables selected by ``log-opt labels=…`` and ``env=…``."""
     given = record.options.log_opt
     if given is None:
         return {}

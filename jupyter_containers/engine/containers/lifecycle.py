@@ -1,12 +1,12 @@
-"""The life of one container: start, look, end, clean up.
+"""The lifecycle of a container: start, settle, stop, clean up.
 
-A container belongs to nobody's process.  What is true is in the kernel and in the monitor's exit
-file; records say ``running`` until someone looks.  :meth:`Lifecycle.settle` is that look: it turns
-a container whose process has ended into an ``exited`` record and gives back what it held.  Every
-engine does it when it meets such a container, and conmon starts one (``reap``) at the end of a
-detached container, so that no kernel need be alive.  The same look finishes or undoes what a dead
-process left in the middle: a creation, a start, a removal.  One lock a container, held across every
-change of its state.
+No process owns a running container.  Its true state is in the kernel and in the monitor's exit
+file; a record says ``running`` until it is settled.  :meth:`Lifecycle.settle` turns a container
+whose process has ended into an ``exited`` record and releases its resources.  Every engine does
+this on its next access to the container, and conmon starts an exit command for it at the end of a
+detached container, so that no kernel need be running.  The same method finishes or undoes a
+creation, a start or a removal that a dead process left unfinished.  Each container has one lock,
+held during every change of its state.
 """
 
 from __future__ import annotations
@@ -31,7 +31,7 @@ from jupyter_containers.engine.containers.restarts import (
 from jupyter_containers.engine.containers.shared_namespaces import (
     forget_mounts,
 )
-from jupyter_containers.engine.containers.sidecars import Companions
+from jupyter_containers.engine.containers.sidecars import Sidecars
 from jupyter_containers.engine.containers.sources import mount_folder
 from jupyter_containers.engine.containers.starts import Starts
 from jupyter_containers.engine.containers.states import States
@@ -59,36 +59,36 @@ from jupyter_containers.store.faults import tolerated
 
 LOST = 255  # the exit code of a container whose monitor was killed with it
 _KILL_SECONDS = 10.0
-_MONITOR_SECONDS = 5.0  # from the end of a container until its monitor has told the exit code
+_MONITOR_SECONDS = 5.0  # from the end of a container until its monitor has written the exit code
 
 
 class Lifecycle:
-    """What happens to containers between create and remove."""
+    """Changes the state of containers between create and remove."""
 
     def __init__(self, context: EngineContext, connections: Connections) -> None:
         self._context, self._connections = context, connections
         self._hostnames = connections.hostnames
-        self._companions = Companions(context)
+        self._sidecars = Sidecars(context)
         self._states = States(context)
-        self._starts = Starts(context, connections, self._states, self._companions)
-        self._pauses = Pauses(context, self._states, self._companions)
+        self._starts = Starts(context, connections, self._states, self._sidecars)
+        self._pauses = Pauses(context, self._states, self._sidecars)
 
     def bundle(self, container_id: str) -> Bundle:
-        """Return the container's folder."""
+        """Return the container's bundle."""
         return Bundle(self._context.settings.layout.containers / container_id)
 
     @contextmanager
     def locked(self, container_id: str, cancel: CancelToken | None = None) -> Iterator[None]:
-        """Hold the container's lock: no other thread or process changes its state meanwhile."""
+        """Hold the container's lock: no other thread or process can change its state."""
         with self._context.store.locks.hold(_lock(container_id), cancel):
             yield
 
     def note(self, record: ContainerRecord, action: str, **more: str) -> None:
-        """Write down what happened to a container, with Docker's attributes."""
+        """Record an event of a container, with Docker's attributes."""
         self._states.note(record, action, **more)
 
     def renamed(self, record: ContainerRecord, former: str) -> None:
-        """Let the networks know a container by its new name, and write it down."""
+        """Rename a container in its networks and record the event."""
         self._hostnames.rename(record, former)
         self.note(record, "rename", oldName=f"/{former}")
 
@@ -101,16 +101,16 @@ class Lifecycle:
         hold_stdin: bool = False,
         before_start: Callable[[], None] | None = None,
     ) -> tuple[ContainerRecord, Attachment | None]:
-        """Start a container; return its new record and, when asked, its attached streams.
+        """Start a container; return its new record and, if requested, its attached streams.
 
-        Attaching happens before the first instruction runs, so no output is lost;
-        ``before_start`` is called then too.  With ``attach`` or ``attended`` this process records
-        the end.  On an error nothing of the start is left; the record keeps the exit code and the
+        Streams are attached before the first instruction runs, so no output is lost;
+        ``before_start`` is called at that point too.  With ``attach`` or ``attended`` this process
+        records the end.  On an error the start is undone; the record keeps the exit code and the
         message.
         """
         with self.locked(record.id):
             with deferred():
-                record = _present(record.id, self._settled(self._fresh(record.id)))
+                record = _require_record(record.id, self._settle(self._fresh(record.id)))
             status = record.state.status
             if status.up and not attach and status is not Status.PAUSED:
                 return record, None
@@ -127,18 +127,18 @@ class Lifecycle:
                     )
             except BaseException as error:
                 with deferred():
-                    self._not_started(record.id, error)
+                    self._record_failure(record.id, error)
                 raise
 
     def running(self, record: ContainerRecord) -> bool:
-        """Return True while the container's first process lives."""
+        """Return whether the container's main process is alive."""
         process = record.state.process
         return record.state.status.alive and process is not None and process.alive
 
     def look(self, record: ContainerRecord) -> ContainerRecord | None:
-        """Return the record as it is true now; None when the container is gone."""
-        if self._left_half_done(record):
-            # What cannot be done now (on a full disk) is tried again by the next look.
+        """Return the current record, settled if necessary; None if the container is gone."""
+        if self._is_unfinished(record):
+            # If it cannot be done now (on a full disk), the next access tries again.
             with suppress(ContainersError):
                 return self.settle(record.id)
             return record
@@ -147,14 +147,14 @@ class Lifecycle:
         try:
             return self.settle(record.id)
         except (DiskFullError, ReadOnlyStoreError):
-            # It is so, even where that cannot be recorded.
+            # True, even if it cannot be recorded.
             code = monitor.read_exit(self.bundle(record.id).folder)
             state = msgspec.structs.replace(
                 record.state, status=Status.EXITED, exit_code=LOST if code is None else code
             )
             return msgspec.structs.replace(record, state=state)
 
-    def _left_half_done(self, record: ContainerRecord) -> bool:
+    def _is_unfinished(self, record: ContainerRecord) -> bool:
         """Return whether a dead process left a creation, start, pause or removal unfinished."""
         if record.state.status is Status.REMOVING:
             with self._context.store.locks.attempt(_lock(record.id)) as free:
@@ -162,20 +162,17 @@ class Lifecycle:
         return _is_dead(record.owner) or _is_dead(record.state.pauser)
 
     def settle(self, container_id: str) -> ContainerRecord | None:
-        """Record what became of a container; return None when that removed it.
-
-        The end of one that has ended, and what a dead process left half done.
-        """
+        """Record a container's end, or finish a dead process's work; None if that removed it."""
         with deferred(), self.locked(container_id):
             record = self._context.containers.get(container_id)
-            return None if record is None else self._settled(record)
+            return None if record is None else self._settle(record)
 
-    def _settled(self, record: ContainerRecord) -> ContainerRecord | None:
+    def _settle(self, record: ContainerRecord) -> ContainerRecord | None:
         if record.state.status is Status.REMOVING:
-            self._remove(record, volumes=record.state.remove_volumes)  # who did it held the lock
+            self._remove(record, volumes=record.state.remove_volumes)  # the remover held the lock
             return None
         if _is_dead(record.owner):
-            resumed = self._resumed(record)
+            resumed = self._resume(record)
             if resumed is None:
                 return None
             record = resumed
@@ -183,18 +180,18 @@ class Lifecycle:
             return record
         if self.running(record):
             return self._pauses.end(record) if _is_dead(record.state.pauser) else record
-        record = self._ended(record)
+        record = self._record_end(record)
         if record.state.status is Status.REMOVING:
             self._remove(record, volumes=True, given_back=True)
             return None
         return record
 
-    def _resumed(self, record: ContainerRecord) -> ContainerRecord | None:
-        """Finish or undo what a dead owner left half done; return None when that removed it."""
+    def _resume(self, record: ContainerRecord) -> ContainerRecord | None:
+        """Finish or undo a dead owner's work; return None if that removed the container."""
         if record.phase != "ready":
             self._remove(record, volumes=True)
             return None
-        if record.state.status.alive:  # it was to be started again
+        if record.state.status.alive:  # it was about to be restarted
             return self._states.change(record.id, owner=None)
         if self._starts.began(record):
             return self._starts.finish(record, self.bundle(record.id))
@@ -206,36 +203,40 @@ class Lifecycle:
             start_waiter(exit_command(self._context, record.id))
         return record
 
-    def _testament(self, container_id: str) -> Path:
-        """Return the file that tells those who wait how a container that is gone ended."""
+    def _final_state_file(self, container_id: str) -> Path:
+        """Return the file with the final state of a removed container, for waiting processes."""
         folder = self._context.settings.layout.ended
         folder.mkdir(parents=True, exist_ok=True)
         return folder / container_id
 
-    def _leave_testament(self, container_id: str, state: StateRecord) -> None:
-        self._testament(container_id).write_bytes(msgspec.json.encode(state))
+    def _write_final_state(self, container_id: str, state: StateRecord) -> None:
+        self._final_state_file(container_id).write_bytes(msgspec.json.encode(state))
 
-    def _last_state(self, container_id: str) -> StateRecord:
-        """Return how a container ended that another process removed meanwhile."""
+    def _read_final_state(self, container_id: str) -> StateRecord:
+        """Return the final state of a container that another process removed."""
         try:
-            return msgspec.json.decode(self._testament(container_id).read_bytes(), type=StateRecord)
+            return msgspec.json.decode(
+                self._final_state_file(container_id).read_bytes(), type=StateRecord
+            )
         except FileNotFoundError as error:
             short = container_id[:12]
-            raise ContainerNotFoundError(f"container {short} was removed meanwhile") from error
+            raise ContainerNotFoundError(
+                f"container {short} was removed by another process"
+            ) from error
 
     def end(self, container_id: str) -> StateRecord:
         """Settle a container whose process has ended and return its final state.
 
-        For the one who ran it in the foreground: unlike :meth:`settle` it tells the exit code
-        also of a container that is gone: one that removes itself, by our hand or another's.
+        This is for the process that ran it in the foreground: unlike :meth:`settle`, it also
+        returns the exit code of a container that has been removed, by this process or another.
         """
         with deferred(), self.locked(container_id):
             record = self._context.containers.get(container_id)
             if record is None:
-                return self._last_state(container_id)
+                return self._read_final_state(container_id)
             alive = record.state.status.alive
             if alive:
-                record = self._ended(record)
+                record = self._record_end(record)
             if _removes_itself(record):
                 self._remove(record, volumes=True, given_back=alive)
         if record.state.status is Status.RESTARTING and record.state.waiter is None:
@@ -243,12 +244,12 @@ class Lifecycle:
             start_waiter(exit_command(self._context, container_id))
         return record.state
 
-    def _ended(self, record: ContainerRecord) -> ContainerRecord:
+    def _record_end(self, record: ContainerRecord) -> ContainerRecord:
         context, bundle = self._context, self.bundle(record.id)
         states = monitor.MonitorState(record.state.monitor, record.state.process, 0)
         status = monitor.wait(bundle.folder, states, timeout=_MONITOR_SECONDS)
         if status is None:
-            # Another client is attached and does not read: the monitor waits for it, for ever.
+            # Another attached client does not read, and the monitor would wait for it for ever.
             if record.state.monitor is not None:
                 record.state.monitor.signal(signal.SIGKILL)
             status = monitor.wait(bundle.folder, states)
@@ -256,18 +257,18 @@ class Lifecycle:
         oom = status.oom_killed or cgroups.oom_kills(context.runtime.layout, group) > 0
         context.runtime.delete(record.id, force=True)
         self._connections.release(record.id, record.endpoints, record.ports)
-        self._companions.end(record)
+        self._sidecars.end(record)
         goes, code = _removes_itself(record), LOST if status.code is None else status.code
-        finished = _finished(bundle)
+        finished = _finish_time(bundle)
         if goes:
             last = msgspec.structs.replace(record.state, exit_code=code, oom_killed=oom)
-            self._leave_testament(record.id, last)
+            self._write_final_state(record.id, last)
         seconds = str(int(max(0.0, finished - record.state.started)))
         with context.journal.together():
             ended = self._update(
                 record.id,
-                # One step for the end and the removal of one that removes itself: if this process
-                # dies, the next look removes it.
+                # Record end and removal of a container with ``rm`` in one step: if this process
+                # dies, the next access removes it.
                 status=Status.REMOVING if goes else Status.EXITED,
                 remove_volumes=goes,
                 exit_code=code,
@@ -293,7 +294,7 @@ class Lifecycle:
         )
 
     def claim_restart(self, container_id: str) -> float | None:
-        """Return the seconds until a restart that this process is to make; None for none."""
+        """Return the seconds until a restart that this process must make; None if there is none."""
         with self.locked(container_id):
             record = self._context.containers.get(container_id)
             if record is None or record.state.status is not Status.RESTARTING:
@@ -306,12 +307,12 @@ class Lifecycle:
             return max(0.0, record.state.restart_at - time.time())
 
     def restart(self, container_id: str) -> None:
-        """Start a container that is due, from the process that waited for it."""
+        """Start a container whose restart is due, from the process that waited for it."""
         with self.locked(container_id):
             record = self._context.containers.get(container_id)
             if record is None or record.state.status is not Status.RESTARTING:
                 return
-            # Conmon may have started this process: inside the mount namespace of the last run.
+            # If conmon started this process, it is in the mount namespace of the last run.
             detach_inside(self.bundle(container_id).folder)
             detach_inside(mount_folder(self._context, container_id))
             try:
@@ -319,11 +320,11 @@ class Lifecycle:
             except BaseException as error:
                 with deferred():
                     self._update(container_id, status=Status.EXITED)
-                    self._not_started(container_id, error)
+                    self._record_failure(container_id, error)
                 raise
 
     def _give_up_restart(self, record: ContainerRecord) -> None:
-        """Leave a container that waits for its restart stopped."""
+        """Cancel the pending restart of a container, leaving it stopped."""
         with deferred(), self.locked(record.id):
             current = self._context.containers.get(record.id)
             if current is None or current.state.status is not Status.RESTARTING:
@@ -333,17 +334,17 @@ class Lifecycle:
             self._update(record.id, status=Status.EXITED, stopped_by_user=True, waiter=None)
 
     def note_health(self, container_id: str, status: str) -> None:
-        """Write down a container's new health."""
+        """Record a container's new health."""
         record = self._context.containers.get(container_id)
         if record is not None:
             self.note(record, f"health_status: {status}")
 
     def note_exec_end(self, record: ContainerRecord, exec_id: str, code: int) -> None:
-        """Write down that a command in a container has ended."""
+        """Record the end of a command in a container."""
         self.note(record, "exec_die", execID=exec_id, exitCode=str(code))
 
     def note_detached_end(self, container_id: str, exec_id: str, folder: Path) -> None:
-        """Write down the end of a detached exec whose exit code is in ``folder``; remove that."""
+        """Record the end of a detached exec and remove ``folder``, which has its exit code."""
         import shutil
 
         record, code = self._context.containers.get(container_id), monitor.read_exit(folder)
@@ -357,26 +358,26 @@ class Lifecycle:
             record.state.process.wait(cancel=cancel)
             settled = self.settle(record.id)
             if settled is None:
-                return self._last_state(record.id).exit_code
+                return self._read_final_state(record.id).exit_code
             record = settled
         return record.state.exit_code
 
     def signal(self, record: ContainerRecord, number: int) -> None:
-        """Send a signal to the container's first process."""
+        """Send a signal to the container's main process."""
         require(record.name, record.state.status, "kill")
         own = record.options.stop_signal or record.config.stop_signal
         ends = number == signal.SIGKILL or not own or number == parse_signal(own)
         if ends and restarts(record):
-            # As with Docker: who kills a container does not want it back.
+            # As with Docker, a killed container is not restarted.
             with tolerated():
                 self._update(record.id, stopped_by_user=True)
         self._kill(record, number)
 
     @contextmanager
-    def kept(self, record: ContainerRecord) -> Iterator[None]:
-        """Own a container that removes itself at its end, to stop it and start it again.
+    def keep(self, record: ContainerRecord) -> Iterator[None]:
+        """Keep a container with ``rm`` from being removed at its end, to restart it.
 
-        It is then not removed as long as this process lives.
+        It is not removed as long as this process, now its owner, lives.
         """
         if not record.options.rm:
             yield
@@ -397,20 +398,20 @@ class Lifecycle:
         self.note(record, "kill", signal=str(number))
 
     def stop(self, record: ContainerRecord, timeout: float, number: int) -> None:
-        """End a container: its stop signal, ``timeout`` seconds of grace, then KILL.
+        """Stop a container: send its stop signal, and KILL after ``timeout`` seconds.
 
-        A negative timeout waits for ever.  A container that does not run is left as it is.
+        A negative timeout waits for ever.  A container that does not run is left alone.
         """
         looked = self.look(record)
         if looked is not None and not self.running(looked):
-            self._give_up_restart(looked)  # it waits for a start that is under way
+            self._give_up_restart(looked)  # another process may be starting it
             looked = self._context.containers.get(record.id)
         process = None if looked is None else looked.state.process
         if looked is None or process is None or not self.running(looked):
             return
         if looked.state.status is Status.PAUSED:
             self.unpause(looked)
-        # On a full disk it ends all the same: what it writes may be what fills it.
+        # Stop it even on a full disk: its own output may have filled it.
         with tolerated():
             self._update(record.id, stopped_by_user=True)
         self._kill(looked, number)
@@ -422,7 +423,7 @@ class Lifecycle:
         self.note(record, "stop")
 
     def update(self, record: ContainerRecord, options: RunOptions) -> None:
-        """Give a container other limits or another restart policy; at once when it runs."""
+        """Change a container's limits or restart policy, at once if it runs."""
         context = self._context
         options = context.quotas.capped(options)
         with self.locked(record.id):
@@ -439,27 +440,27 @@ class Lifecycle:
 
     @property
     def can_pause(self) -> bool:
-        """Whether containers have a control group in which processes can be frozen."""
+        """Whether containers have a control group whose processes can be frozen."""
         return self._pauses.possible
 
     def pause(self, record: ContainerRecord, *, passing: bool = False) -> None:
         """Freeze all processes of a running container.
 
-        A ``passing`` pause is for the time of some work: it ends with this process at the latest.
+        A ``passing`` pause lasts for the duration of some work, at most as long as this process.
         """
         with self.locked(record.id):
             require(record.name, self._fresh(record.id).state.status, "pause")
             self._pauses.begin(record, passing=passing)
 
     def unpause(self, record: ContainerRecord) -> None:
-        """Let a paused container go on."""
+        """Resume a paused container."""
         with self.locked(record.id):
             current = self._fresh(record.id)
             require(record.name, current.state.status, "unpause")
             self._pauses.end(current)
 
     def remove(self, record: ContainerRecord, *, force: bool, volumes: bool) -> None:
-        """Remove a container with its files; a live one only with ``force``."""
+        """Remove a container with its files; a running one only with ``force``."""
         while True:
             if self.running(record):
                 if not force:
@@ -479,10 +480,10 @@ class Lifecycle:
                 if not self.running(current):
                     self._remove(current, volumes=volumes)
                     return
-            record = current  # another process has started it meanwhile
+            record = current  # another process has started it
 
     def remove_unused(self, record: ContainerRecord) -> bool:
-        """Remove a container for a prune; False when it runs or somebody is about to start it."""
+        """Remove a container for a prune; return False if it runs or is about to be started."""
         with deferred(), self.locked(record.id):
             current = self._context.containers.get(record.id)
             owned = current is not None and current.owner is not None and current.owner.alive
@@ -494,17 +495,17 @@ class Lifecycle:
     def _remove(self, record: ContainerRecord, *, volumes: bool, given_back: bool = False) -> None:
         """Delete in an order that a sweep can finish: mark, files, record.
 
-        ``given_back`` is for one that removes itself at its end, just now: what it held of the
-        machine is free already, and its caller need not wait until its files are deleted.
+        ``given_back`` is for a container that removes itself at its end: its resources have been
+        released already, and the caller need not wait until its files are deleted.
         """
         context, bundle = self._context, self.bundle(record.id)
         if record.state.status is Status.EXITED:
-            with suppress(OSError):  # a full disk: a waiting process learns only that it is gone
-                self._leave_testament(record.id, record.state)
+            with suppress(OSError):  # on a full disk, a waiting process gets no exit code
+                self._write_final_state(record.id, record.state)
         if record.state.status is not Status.REMOVING:
             self._mark_removing(record, volumes)
         if not given_back:
-            self._companions.end(record)
+            self._sidecars.end(record)
             context.runtime.delete(record.id, force=True)
             self._connections.release(record.id, record.endpoints, record.ports)
         context.store.snapshots.discard(record.id, soon=given_back)
@@ -527,13 +528,13 @@ class Lifecycle:
         try:
             self._update(record.id, status=Status.REMOVING, remove_volumes=volumes)
         except DiskFullError:
-            # Its files may be all the room there is: they go first then.
+            # Its files may use up the disk: delete them first.
             self._context.runtime.delete(record.id, force=True)
             self._context.store.snapshots.discard(record.id)
             self._update(record.id, status=Status.REMOVING, remove_volumes=volumes)
 
-    def _not_started(self, container_id: str, error: BaseException) -> None:
-        """Leave a container to itself whose start failed: it stays, as with Docker."""
+    def _record_failure(self, container_id: str, error: BaseException) -> None:
+        """Release a container whose start failed; it is kept, as with Docker."""
         code = error.exit_code if isinstance(error, OCIRuntimeError) else 125
         if isinstance(error, ContainersError):
             self._update(container_id, exit_code=code, error=error.message)
@@ -548,7 +549,7 @@ class Lifecycle:
         )
 
     def _fresh(self, container_id: str) -> ContainerRecord:
-        return _present(container_id, self._context.containers.get(container_id))
+        return _require_record(container_id, self._context.containers.get(container_id))
 
     def _update(self, container_id: str, **changes: object) -> ContainerRecord:
         return self._states.update(container_id, **changes)
@@ -564,18 +565,18 @@ def _is_dead(process: ProcessIdentity | None) -> bool:
     return process is not None and not process.alive
 
 
-def _present(container_id: str, record: ContainerRecord | None) -> ContainerRecord:
+def _require_record(container_id: str, record: ContainerRecord | None) -> ContainerRecord:
     if record is None:
         raise ContainerNotFoundError(f"container {container_id[:12]} has been removed")
     return record
 
 
 def _removes_itself(record: ContainerRecord) -> bool:
-    """Return whether a container goes at its end, and nobody is about to start it again."""
+    """Return whether a container is removed at its end, and no process is about to restart it."""
     return record.options.rm and (record.owner is None or _is_dead(record.owner))
 
 
-def _finished(bundle: Bundle) -> float:
+def _finish_time(bundle: Bundle) -> float:
     try:
         return (bundle.folder / "persist" / "exit").stat().st_mtime
     except OSError:

@@ -1,4 +1,4 @@
-"""Processes of containers as their callers meet them: start, exec, logs, stats, top."""
+"""Processes of containers: start, exec, logs, stats, top."""
 
 from __future__ import annotations
 
@@ -49,7 +49,7 @@ _DYING_SECONDS = 2.0
 
 
 class Processes:
-    """Starts processes in containers and tells how they do."""
+    """Starts processes in containers and reports on them."""
 
     def __init__(self, context: EngineContext, lifecycle: Lifecycle) -> None:
         self._context, self._lifecycle = context, lifecycle
@@ -57,7 +57,7 @@ class Processes:
         self._lock = threading.Lock()
 
     def start(self, record: ContainerRecord, *, discard_failed: bool = False) -> ContainerRecord:
-        """Start a container and leave it to itself; with ``discard_failed`` no failure stays."""
+        """Start a container in the background; with ``discard_failed``, remove it if that fails."""
         try:
             return self._lifecycle.start(record, attach=False)[0]
         except BaseException:
@@ -126,12 +126,12 @@ class Processes:
 
     @contextmanager
     def _alive(self, record: ContainerRecord) -> Iterator[None]:
-        """Say of a runtime's failure that the container has ended meanwhile, where that is so."""
+        """Raise :class:`InvalidStateError` for a runtime's failure if the container has ended."""
         try:
             yield
         except OCIRuntimeError as error:
             process = record.state.process
-            # Its first process ends last, a moment after what was started beside it.
+            # Its main process ends last, shortly after the other ones.
             if ended_from_outside(error.message) and process is not None:
                 process.wait(timeout=_DYING_SECONDS)
             if self._lifecycle.running(record):
@@ -143,7 +143,7 @@ class Processes:
             ) from error
 
     def _note_exec(self, record: ContainerRecord, options: ExecOptions) -> str:
-        """Write down that a command starts in a container; return the exec's id."""
+        """Record the events of a command that starts in a container; return the exec's ID."""
         exec_id, line = new_id(), " ".join(options.command)
         self._lifecycle.note(record, f"exec_create: {line}", execID=exec_id)
         self._lifecycle.note(record, f"exec_start: {line}", execID=exec_id)
@@ -152,7 +152,7 @@ class Processes:
     def open_terminal(
         self, record: ContainerRecord, options: ExecOptions, rows: int, columns: int
     ) -> execute.TerminalSession:
-        """Start a command on a terminal in a running container."""
+        """Start a command on a terminal in a running container; return the terminal."""
         require(record.name, record.state.status, "exec")
         folder, process = self._lifecycle.bundle(record.id).folder, self._process(record, options)
         with self._alive(record):
@@ -163,7 +163,7 @@ class Processes:
     def open_session(
         self, record: ContainerRecord, options: ExecOptions, rows: int, columns: int
     ) -> ExecSession:
-        """Start a command on a terminal that stays in the caller's hands."""
+        """Start a command on a terminal; return the session, which the caller must close."""
         noted = self._note_exec(record, options)
         session = self.open_terminal(record, options, rows, columns)
         return ExecSession(
@@ -200,7 +200,7 @@ class Processes:
         tail: int | None,
         cancel: CancelToken | None,
     ) -> Iterator[LogLine]:
-        """Return what the container wrote; a container without a log is refused."""
+        """Return a container's log; raise if its logging driver keeps none."""
         if record.options.log_driver == "none":
             raise InvalidArgumentError(
                 "configured logging driver does not support reading",
@@ -217,7 +217,7 @@ class Processes:
         )
 
     def stats(self, records: Sequence[ContainerRecord]) -> list[StatsSample]:
-        """Return one sample a container; CPU is measured since the last call, or over 0.1 s."""
+        """Return a sample per container; CPU is measured since the last call, or over 0.1 s."""
         before = {record.id: self._reading(record) for record in records}
         known = self._readings
         if any(record.id not in known for record in records if before[record.id]):
@@ -236,7 +236,7 @@ class Processes:
         return cgroups.stats(runtime.layout, runtime.cgroup_path(record.id))
 
     def top(self, record: ContainerRecord, options: Sequence[str]) -> list[dict[str, str]]:
-        """Return the container's processes as the host's ``ps`` shows them."""
+        """Return the container's processes as shown by the host's ``ps``."""
         import subprocess
 
         require(record.name, record.state.status, "exec")
@@ -255,19 +255,19 @@ class Processes:
                 provided_by="apt-get install procps",
             ) from error
         if done.returncode != 0:
-            said = (done.stderr.strip() or "it failed").splitlines()[0]
-            raise InvalidArgumentError(f"ps: {said}", hint="top NAME -o pid,cmd is an example")
+            message = (done.stderr.strip() or "it failed").splitlines()[0]
+            raise InvalidArgumentError(f"ps: {message}", hint="for example: top NAME -o pid,cmd")
         rows = _rows_of(done.stdout, pids)
         self._lifecycle.note(record, "top")
         return rows
 
 
 def _rows_of(text: str, pids: set[int]) -> list[dict[str, str]]:
-    """Return the rows of ``ps`` whose process is among ``pids``, by column."""
+    """Return the rows of ``ps`` for the processes ``pids``, by column."""
     first, *rows = text.splitlines() or [""]
     titles = first.split()
     if "PID" not in titles:
-        raise InvalidArgumentError("ps shows no PID here", hint="add it: top NAME -o pid,…")
+        raise InvalidArgumentError("ps shows no PID column", hint="add it: top NAME -o pid,…")
     place = titles.index("PID")
     split = [row.split(None, len(titles) - 1) for row in rows]
     wanted = {str(pid) for pid in pids}
@@ -309,7 +309,7 @@ def _sample(
 
 
 def _network(record: ContainerRecord) -> tuple[int, int]:
-    """Return bytes received and sent by a container with a network of its own."""
+    """Return the bytes received and sent by a container with its own network."""
     if not record.endpoints or record.state.process is None:
         return 0, 0
     try:

@@ -1,11 +1,12 @@
-"""Which proxies the programs of containers and RUN steps are given.
+"""The proxy variables of containers and RUN steps.
 
-Docker gives them those of the client's configuration (``proxies.default`` in ``config.json``) and
-those that a command names (``--build-arg``, ``-e``), and nothing of its own environment.  So does
-this engine; where a container trusts the host's CAs, the proxies of the environment come along,
-but never one with a user name or password: every step could send them anywhere.
+Docker passes on the client's configuration (``proxies.default`` in ``config.json``) and the values
+of the command (``--build-arg``, ``-e``), but nothing of its own environment.  This engine does the
+same; if a container trusts the host's CAs, it also passes on the proxies of the environment, except
+those with a user name or password: a step could send these anywhere.
 
-The variables are set when a program starts.  They are in no layer, record, history or cache key.
+The variables are set when a program starts.  They are not in any layer, record, history or cache
+key.
 """
 
 from __future__ import annotations
@@ -26,7 +27,7 @@ _OF_CONFIGURATION = {
 
 
 def configured(environ: Mapping[str, str]) -> dict[str, str]:
-    """Return the proxies of the user's ``config.json``; a file that cannot be read has none."""
+    """Return the proxies of the user's ``config.json``; none if the file cannot be read."""
     from jupyter_containers.registry.credential_file import CredentialFile
 
     home = environ.get("HOME") or str(Path.home())
@@ -34,7 +35,7 @@ def configured(environ: Mapping[str, str]) -> dict[str, str]:
     try:
         document = CredentialFile(Path(folder, "config.json")).read()
     except ContainersError:
-        return {}  # whatever needs its credentials says what is wrong with it
+        return {}  # readers that need its credentials report the error
     proxies = document.get("proxies")
     default = proxies.get("default") if isinstance(proxies, dict) else None
     if not isinstance(default, dict):

@@ -1,4 +1,4 @@
-"""``container prune``: remove what does not run."""
+"""``container prune``: remove stopped containers."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from jupyter_containers.engine.results import PruneResult
 def prune_containers(
     context: EngineContext, lifecycle: Lifecycle, filters: Filters | None = None
 ) -> PruneResult:
-    """Remove all containers that do not run."""
+    """Remove all stopped containers."""
     selection = PruneFilter(filters)
     removed, freed = [], 0
     for record in context.containers.all():

@@ -1,9 +1,9 @@
-"""Restart policies: what is started again, when, and by whom when no kernel is alive.
+"""Restart policies: when a container is restarted, and by which process.
 
-A container that is to be restarted is ``restarting`` from its end to its next start.  The process
-that conmon starts at the end (:mod:`.exit_command`) waits there as its *waiter*:
-for a long delay a sleeping shell, not an interpreter.  Whoever finds a ``restarting`` container
-whose waiter is gone starts another one.
+A container that will be restarted is ``restarting`` from its end to its next start.  The exit
+command that conmon starts at the end (:mod:`.exit_command`) waits as its *waiter*, for a long delay
+as a sleeping shell instead of an interpreter.  If the waiter of a ``restarting`` container has
+died, the next access starts another one.
 
 The delay is Docker's: 100 ms, doubled at every restart up to a minute, and 100 ms again after a run
 of ten seconds.
@@ -35,9 +35,9 @@ _BOOT_ID = Path("/proc/sys/kernel/random/boot_id")
 
 
 def delay_of(policy: RestartPolicy, state: StateRecord) -> float | None:
-    """Return the seconds until the restart of a container that has ended, or None for no restart.
+    """Return the seconds until the restart of a container that has ended, or None.
 
-    ``state`` is that of the end.
+    ``state`` is its state at the end.
     """
     name, most = policy.name, policy.retries
     if name == "no" or state.stopped_by_user:
@@ -55,7 +55,7 @@ def restarts(record: ContainerRecord) -> bool:
 
 
 def restarts_at_boot(record: ContainerRecord) -> bool:
-    """Return whether a container that ended with its machine is started at the next boot."""
+    """Return whether a container that ended because the machine stopped is started at boot."""
     name, most = record.options.restart.name, record.options.restart.retries
     state = record.state
     if not state.started:
@@ -66,12 +66,12 @@ def restarts_at_boot(record: ContainerRecord) -> bool:
 
 
 def boot_id() -> str:
-    """Return the kernel's name for this boot of the machine."""
+    """Return the kernel's ID of the current boot."""
     return _BOOT_ID.read_text().strip()
 
 
 def known_boot(boot_id: Path) -> str:
-    """Return the boot that the store saw last, from its file; empty for a new store."""
+    """Return the boot that the store last recorded in its file; empty for a new store."""
     try:
         return boot_id.read_text()
     except FileNotFoundError:
@@ -79,17 +79,17 @@ def known_boot(boot_id: Path) -> str:
 
 
 def remember_boot(boot_id: Path, boot: str) -> None:
-    """Write down which boot the store has seen."""
+    """Record the boot in the store's file."""
     boot_id.write_text(boot)
 
 
 def wait_for_restart(seconds: float, command: Sequence[str]) -> None:
-    """Wait; a long time as a shell in this very process, which then runs ``command`` anew."""
+    """Wait; a long time as a shell in this same process, which then executes ``command``."""
     if seconds <= _SHORT_WAIT:
         time.sleep(max(0.0, seconds))
         return
     with suppress(OSError):
-        os.setsid()  # a group of its own, to end the sleep with its shell
+        os.setsid()  # a process group of its own, to end the sleep with its shell
     script = 'sleep "$1"; shift; exec "$@"'
     sys.stdout.flush()
     os.execv("/bin/sh", ["sh", "-c", script, "sh", f"{seconds:.3f}", *command])  # noqa: S606  # this process becomes the waiter
@@ -97,7 +97,7 @@ def wait_for_restart(seconds: float, command: Sequence[str]) -> None:
 
 def start_waiter(command: Sequence[str]) -> None:
     """Start the process that waits for a container's restart; it outlives this one."""
-    # By a shell that ends at once: init, not a long-lived kernel, is then the one to reap it.
+    # Start it from a shell that ends at once, so that init reaps it, not a long-lived kernel.
     launch = 'setsid "$@" </dev/null >/dev/null 2>&1 &'
     subprocess.run(
         ["/bin/sh", "-c", launch, "sh", *command],
@@ -109,7 +109,7 @@ def start_waiter(command: Sequence[str]) -> None:
 
 
 def end_waiter(waiter: ProcessIdentity) -> None:
-    """End a waiter, with the sleep it may be in."""
+    """End a waiter and its sleeping child."""
     if waiter.alive:
         with suppress(ProcessLookupError, PermissionError):
             if os.getpgid(waiter.pid) == waiter.pid:

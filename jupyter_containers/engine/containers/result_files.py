@@ -1,8 +1,8 @@
-"""Files that a container left as results, read into the kernel: bounded, and never through a link.
+"""Reads the result files of a container into the kernel, bounded and without following links.
 
-The container chose the files.  A sparse one of 100 GB takes no disk and all of the kernel's memory,
-a FIFO has no end, a link leads anywhere.  So only regular files are read, by one name below an
-open folder, and all results of a run together hold no more bytes than the *budget*.
+The container controls the files: a sparse one of 100 GB takes no disk but all of the kernel's
+memory, a FIFO has no end, a link leads anywhere.  So only regular files are read, each by one name
+below an open folder, and all results of a run together are limited by the *budget*.
 """
 
 from __future__ import annotations
@@ -23,14 +23,14 @@ _CHUNK = 1 << 20
 
 
 class Budget:
-    """What may still be read: bytes and files."""
+    """The remaining number of bytes and files that may be read."""
 
     def __init__(self, limit: int) -> None:
         self.limit = self.left = limit
         self._files = _FILES
 
     def refuse(self, name: str, size: int) -> VerificationError:
-        """Return the error for a result that holds more than may be read."""
+        """Return the error for a result that exceeds the budget."""
         return VerificationError(
             f"the result {name} holds {binary_size(size)}, and the kernel reads no more than"
             f" {binary_size(self.limit)} of a run's results",
@@ -39,7 +39,7 @@ class Budget:
         )
 
     def count_file(self, name: str) -> None:
-        """Count one more file; raise :class:`VerificationError` for too many."""
+        """Count one more file; raise :class:`VerificationError` if there are too many."""
         self._files -= 1
         if self._files < 0:
             raise VerificationError(
@@ -49,9 +49,9 @@ class Budget:
 
 
 def read_value(folder: int, name: str, hints: Mapping[str, Any], budget: Budget) -> Any:
-    """Return the value of one result: of a file, or of all files of a folder by their paths.
+    """Return the value of one result: of a file, or of a folder's files by their paths.
 
-    ``folder`` is the descriptor of the folder it is in.  Raises :class:`VerificationError`.
+    ``folder`` is the descriptor of its parent folder.  Raises :class:`VerificationError`.
     """
     try:
         status = at.look(folder, name)
@@ -73,9 +73,9 @@ def read_value(folder: int, name: str, hints: Mapping[str, Any], budget: Budget)
 def _collect(
     folder: int, above: str, shown: str, values: dict[str, Any], budget: Budget, depth: int
 ) -> None:
-    """Take the files of a folder into ``values``; what is neither file nor folder is left out."""
+    """Add the files of a folder to ``values``; skip anything but files and folders."""
     if depth == 0:
-        raise VerificationError(f"the result {shown} has more than {_DEPTH} folders in each other")
+        raise VerificationError(f"the result {shown} is nested more than {_DEPTH} folders deep")
     for name in at.names(folder):
         status = at.look(folder, name)
         path = f"{above}{name}"
@@ -92,16 +92,16 @@ def _collect(
 
 
 def _read(folder: int, name: str, shown: str, budget: Budget) -> bytes:
-    """Return a regular file's bytes; a link is not followed, for it leads where it likes."""
+    """Return a regular file's bytes; a link is not followed."""
     status = at.stat(folder, name)
     if not stat.S_ISREG(status.st_mode):
-        raise VerificationError(f"the result {shown} is no regular file")
+        raise VerificationError(f"the result {shown} is not a regular file")
     descriptor = at.open_regular(folder, name)
     with os.fdopen(descriptor, "rb", buffering=0) as file:
         size = os.fstat(descriptor).st_size
         if size > budget.left:
             raise budget.refuse(shown, size)
-        # It may grow while it is read: a process of the container's may have it open still.
+        # It may grow during reading: a process of the container may still have it open.
         data = bytearray()
         while chunk := file.read(min(_CHUNK, budget.left - len(data) + 1)):
             data += chunk

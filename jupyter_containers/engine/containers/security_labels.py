@@ -1,4 +1,4 @@
-"""Security modules of the host, applied: the profile is loaded, binds are given their label."""
+"""Applies the host's security modules: loads the profile, labels binds."""
 
 from __future__ import annotations
 
@@ -27,14 +27,14 @@ from jupyter_containers.trees import at
 from jupyter_containers.trees.rooted import Root
 
 _ATTRIBUTE = "security.selinux"
-# Another label on these would stop the host itself.
+# A different label on these would break the host itself.
 _NEVER = ("/", "/bin", "/boot", "/dev", "/etc", "/home", "/lib", "/lib64", "/proc", "/root", "/run")
 _NEVER_TOO = ("/sbin", "/srv", "/sys", "/tmp", "/usr", "/var")  # refused
 _OF_CONTAINER = "container:"
 
 
 def labels_for(context: EngineContext, options: RunOptions, container_id: str) -> Labels:
-    """Return what the host's security modules give a container; loads the profile where it can."""
+    """Return a container's labels for the host's security modules; load the profile if possible."""
     modules = context.host.modules
     if not (modules.apparmor or modules.selinux):
         return NO_LABELS
@@ -58,7 +58,7 @@ def labels_for(context: EngineContext, options: RunOptions, container_id: str) -
 
 
 def load_profile(host: HostCapabilities) -> bool:
-    """Give the kernel the engine's profile; return whether it has it now."""
+    """Load the engine's profile into the kernel; return whether it is loaded."""
     parser = find_program("apparmor_parser")
     if not parser or not host.users.initial or os.geteuid() != 0:
         return False
@@ -68,10 +68,10 @@ def load_profile(host: HostCapabilities) -> bool:
 
 
 def relabel(context: EngineContext, mounts: tuple[MountRecord, ...], labels: Labels) -> None:
-    """Give the folders of ``:z`` and ``:Z``, and named volumes, a label that the container may use.
+    """Label the folders of ``:z`` and ``:Z`` and named volumes for use by the container.
 
-    Nothing happens where SELinux is off, or the container has no label.  Raises
-    :class:`InvalidArgumentError` for a folder of the system.
+    Does nothing if SELinux is off or the container has no label.  Raises
+    :class:`InvalidArgumentError` for a system folder.
     """
     if not labels.mount:
         return
@@ -84,14 +84,14 @@ def relabel(context: EngineContext, mounts: tuple[MountRecord, ...], labels: Lab
             continue
         if mount.source in (*_NEVER, *_NEVER_TOO):
             raise InvalidArgumentError(
-                f"{mount.source} is given no other SELinux label",
+                f"SELinux relabeling of {mount.source} is not allowed",
                 hint="mount a folder below it, or use --security-opt label=disable",
             )
         label_tree(Path(mount.source), label)
 
 
 def label_tree(path: Path, label: str) -> None:
-    """Set the label of a file or of a folder with all that is in it; no link is followed."""
+    """Set the label of a file, or of a folder and its contents; follow no links."""
     value = label.encode() + b"\0"
     try:
         with Root(path.parent) as root:
@@ -103,7 +103,7 @@ def label_tree(path: Path, label: str) -> None:
 def _label_entry(directory: int, name: str, value: bytes) -> None:
     status = at.look(directory, name)
     if status is None:
-        return  # it went away meanwhile
+        return  # it has been removed
     try:
         at.setxattr(directory, name, _ATTRIBUTE, value)
     except OSError as error:

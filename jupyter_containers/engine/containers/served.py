@@ -1,6 +1,6 @@
-"""Containers as a service needs them that works for other programs: the front end ``api``.
+"""Containers for a service that works on behalf of other programs: the front end ``api``.
 
-Raw streams, counters and documents, and starts whose ends this process records.
+It provides raw streams, counters and documents, and starts whose ends this process records.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ from jupyter_containers.runtime.attach import Attachment
 
 
 class ServedContainers:
-    """The containers of one store; names are as everywhere a name, an ID or a unique prefix."""
+    """The containers of one store; a name may be an ID or a unique ID prefix."""
 
     def __init__(
         self, context: EngineContext, catalog: Containers, lifecycle: Lifecycle, files: FileSystems
@@ -43,12 +43,12 @@ class ServedContainers:
         monitor.resize(self._lifecycle.bundle(record.id).folder, rows, columns)
 
     def summaries(self, containers: Iterable[Container]) -> list[dict[str, Any]]:
-        """Return the objects of Docker's list of containers."""
+        """Return the objects of Docker's container list."""
         networks = {item.id: item for item in self._context.networks.all()}
         return [container_summary(container, networks) for container in containers]
 
     def readings(self, name: str) -> cgroups.ContainerStats:
-        """Return the counters of a container's control group now; zeros where it does not run."""
+        """Return the current counters of a container's control group; zeros if it does not run."""
         record, runtime = self._catalog.find(name), self._context.runtime
         found = None
         if record.state.status.alive:
@@ -56,7 +56,7 @@ class ServedContainers:
         return found or cgroups.ContainerStats(0.0)
 
     def stat(self, name: str, path: str) -> PathStat:
-        """Return what a path of a container is; raise :class:`NotFoundError`."""
+        """Return the status of a container's path; raise :class:`NotFoundError`."""
         with self._files.view(self._catalog.find(name)) as root:
             try:
                 return path_stat(root, path)

@@ -1,7 +1,7 @@
-"""Containers: run, stop, look at, copy files, remove.
+"""The service of containers: run, stop, inspect, copy files, remove.
 
 Verbs take a name, an ID or a unique ID prefix.  Keyword names are Docker's long flags in
-snake_case.  Long work reports to ``emit`` and stops at an interrupt or a cancelled token.
+snake_case.  Long operations report to ``emit`` and end on an interrupt or a cancelled token.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ from jupyter_containers.engine.containers.catalog import Containers, id_file
 from jupyter_containers.engine.containers.container import Container
 from jupyter_containers.engine.containers.copying import Copying
 from jupyter_containers.engine.containers.foreground import (
-    Attaching,
+    Foreground,
     Streams,
     TerminalSession,
     TerminalSize,
@@ -68,7 +68,7 @@ if TYPE_CHECKING:
 class ContainerService(Collection[Container]):
     """The containers of one store.
 
-    ``images`` provides the images that they are made of.
+    ``images`` provides their images.
     """
 
     noun = "containers"
@@ -82,7 +82,7 @@ class ContainerService(Collection[Container]):
     ) -> None:
         self._context, self._images = context, images
         self._containers, self._lifecycle = catalog, lifecycle
-        self._attaching = Attaching(context, lifecycle)
+        self._foreground = Foreground(context, lifecycle)
         self._processes = Processes(context, lifecycle)
 
     @with_keywords(RunFlags)
@@ -107,17 +107,17 @@ class ContainerService(Collection[Container]):
         """Create and start a container.
 
         With ``detach=True`` return the :class:`Container`, else wait for its end and return a
-        :class:`RunResult`.  ``on_output(stream, data)`` gets the output live; ``stdin`` is data,
-        a descriptor or a file.  With ``tty`` the container's terminal takes the size (rows and
-        columns) that ``terminal_size`` returns, now and later, and ``detach_keys`` typed at a
-        ``stdin`` leave the container running.  An interrupt is passed on and ends the container,
-        without ``sig_proxy`` it leaves it running; ``cancel`` ends it from another thread.
-        Raises :class:`ContainerFailedError` when the exit code is not 0 and ``check``.
+        :class:`RunResult`.  ``on_output(stream, data)`` receives the output live; ``stdin`` is
+        data, a descriptor or a file.  With ``tty`` the container's terminal takes the size (rows
+        and columns) that ``terminal_size`` returns, also after changes, and ``detach_keys`` typed
+        at a ``stdin`` leave the container running.  An interrupt is forwarded and ends the
+        container; without ``sig_proxy`` it leaves it running; ``cancel`` ends it from another
+        thread.  Raises :class:`ContainerFailedError` if the exit code is not 0 and ``check``.
 
-        ``inputs`` are values by name that the container finds as files in ``/data/in``;
-        ``results`` names those it leaves in ``/data/out``; ``here`` (True or a folder) is seen at
-        ``/work``, see :mod:`.workplace`.  With ``script``, Python text that the
-        command (``python3``) runs, both are variables; see :mod:`.data_exchange`.
+        ``inputs`` are values by name, passed as files in ``/data/in``; ``results`` names the values
+        to read from ``/data/out``; ``here`` (True or a folder) is mounted at ``/work``, see
+        :mod:`.workplace`.  With ``script``, Python text that the command (``python3``) runs, both
+        are variables; see :mod:`.data_exchange`.
         """
         keys = DetachKeys(detach_keys)
         if stdin is not None:
@@ -147,7 +147,7 @@ class ContainerService(Collection[Container]):
         record = self._create(options, emit, owned=True)
         if options.detach:
             return Container(self, self._processes.start(record, discard_failed=options.rm))
-        return self._attaching.run(record, streams, check=check)
+        return self._foreground.run(record, streams, check=check)
 
     def _exchange(
         self, inputs: Mapping[str, Any] | None, results: Sequence[str], script: str | None
@@ -169,10 +169,10 @@ class ContainerService(Collection[Container]):
         detach_keys: str = USUAL_KEYS,
         sig_proxy: bool | SignalSource = True,
     ) -> RunResult:
-        """Attach to a running container, whoever started it, until it ends or ``detach_keys``.
+        """Attach to a running container until it ends or ``detach_keys`` are typed.
 
-        The container goes on when the caller detaches or is interrupted; an interrupt is passed
-        on to it with ``sig_proxy``.  The other arguments are those of :meth:`run`.
+        The container keeps running when the caller detaches or is interrupted; with ``sig_proxy``
+        an interrupt is forwarded to it.  The other arguments are those of :meth:`run`.
         """
         keys = DetachKeys(detach_keys)
         streams = Streams(
@@ -182,7 +182,7 @@ class ContainerService(Collection[Container]):
             keys=keys,
             sig_proxy=sig_proxy,
         )
-        return self._attaching.attach(self._containers.find(name), streams, check=check)
+        return self._foreground.attach(self._containers.find(name), streams, check=check)
 
     @with_keywords(ExecFlags)
     def terminal(
@@ -196,8 +196,8 @@ class ContainerService(Collection[Container]):
     ) -> TerminalSession:
         """Return a terminal in a container: of ``command`` (``exec -it``) or of the container.
 
-        Without a command a container that does not run is started; then it needs a terminal of
-        its own (created with ``tty`` and ``interactive``).
+        Without a command, a container that does not run is started; it must have its own terminal
+        (created with ``tty`` and ``interactive``).
         """
         record = self._containers.find(name)
         if command is not None:
@@ -206,10 +206,10 @@ class ContainerService(Collection[Container]):
             return self._processes.open_session(record, options, rows, columns)
         if not (record.options.tty and record.options.interactive):
             raise InvalidArgumentError(
-                f"container {record.name} has no terminal to type at",
-                hint="create it with -it, or give a command to run on a new terminal in it",
+                f"container {record.name} has no terminal",
+                hint="create it with -it, or run a command on a new terminal in it",
             )
-        return self._attaching.open_terminal(record, rows, columns)
+        return self._foreground.open_terminal(record, rows, columns)
 
     @with_keywords(RunFlags)
     def run_terminal(
@@ -222,11 +222,11 @@ class ContainerService(Collection[Container]):
         emit: EventSink = discard,
         **flags: Unpack[RunFlags],
     ) -> TerminalSession:
-        """Create and start a container with a terminal (``run -it``) and return the terminal."""
+        """Create and start a container with a terminal (``run -it``); return the terminal."""
         flags |= {"tty": True, "interactive": True}
         record = self._create(run_options(image_name(image), command, flags), emit, owned=True)
         try:
-            return self._attaching.open_terminal(record, rows, columns)
+            return self._foreground.open_terminal(record, rows, columns)
         except BaseException:
             if record.options.rm:
                 self._lifecycle.remove(record, force=True, volumes=True)
@@ -280,16 +280,16 @@ class ContainerService(Collection[Container]):
                 keys=keys,
                 sig_proxy=sig_proxy,
             )
-            go = self._attaching.attach if record.state.status.alive else self._attaching.run
+            go = self._foreground.attach if record.state.status.alive else self._foreground.run
             return go(record, streams, check=check)
         return Container(self, self._processes.start(record))
 
     def stop(
         self, name: str, timeout: float | None = None, *, signal: str | int | None = None
     ) -> None:
-        """End a container: its stop signal, ``timeout`` seconds of grace (10), then KILL.
+        """Stop a container: send its stop signal, and KILL after ``timeout`` seconds (10).
 
-        ``signal`` takes the place of the stop signal.
+        ``signal`` replaces the stop signal.
         """
         record = self._containers.find(name)
         grace = self._grace(record, timeout)
@@ -305,21 +305,21 @@ class ContainerService(Collection[Container]):
     def restart(
         self, name: str, timeout: float | None = None, *, signal: str | int | None = None
     ) -> Container:
-        """Stop a container if it runs (see :meth:`stop`), and start it."""
+        """Stop a running container (see :meth:`stop`), then start it."""
         record = self._containers.find(name)
-        with self._lifecycle.kept(record):
+        with self._lifecycle.keep(record):
             self.stop(record.id, timeout, signal=signal)
             started = self._processes.start(self._containers.find(record.id))
         self._lifecycle.note(started, "restart")
         return Container(self, started)
 
     def kill(self, name: str, signal: str | int = "KILL") -> None:
-        """Send a signal to a running container's first process."""
+        """Send a signal to a running container's main process."""
         self._lifecycle.signal(self._containers.find(name), parse_signal(signal))
 
     @with_keywords(UpdateFlags)
     def update(self, name: str, **flags: Unpack[UpdateFlags]) -> None:
-        """Change limits or the restart policy of a container, also while it runs."""
+        """Change the limits or the restart policy of a container, running or not."""
         record = self._containers.find(name)
         options = updated(record.options, **flags)
         check_cgroup_support(
@@ -328,11 +328,11 @@ class ContainerService(Collection[Container]):
         self._lifecycle.update(record, options)
 
     def pause(self, name: str) -> None:
-        """Freeze a running container."""
+        """Freeze all processes of a running container."""
         self._lifecycle.pause(self._containers.find(name))
 
     def unpause(self, name: str) -> None:
-        """Let a paused container go on."""
+        """Resume a paused container."""
         self._lifecycle.unpause(self._containers.find(name))
 
     def wait(self, name: str, *, cancel: CancelToken | None = None) -> int:
@@ -340,11 +340,11 @@ class ContainerService(Collection[Container]):
         return self._lifecycle.wait(self._containers.find(name), cancel or CancelToken())
 
     def remove(self, name: str, *, force: bool = False, volumes: bool = False) -> None:
-        """Remove a container; a running one with ``force``, its anonymous volumes on request."""
+        """Remove a container (``force``: also a running one, ``volumes``: its anonymous ones)."""
         self._lifecycle.remove(self._containers.find(name), force=force, volumes=volumes)
 
     def rename(self, name: str, new_name: str) -> None:
-        """Give a container another name."""
+        """Rename a container."""
         self._containers.rename(name, new_name)
 
     @with_keywords(ExecFlags)
@@ -360,10 +360,10 @@ class ContainerService(Collection[Container]):
         detach_keys: str = USUAL_KEYS,
         **flags: Unpack[ExecFlags],
     ) -> RunResult:
-        """Run a command in a running container and wait for it (not with ``detach``).
+        """Run a command in a running container and wait for it, unless ``detach`` is set.
 
-        With a terminal ``detach_keys`` typed at a ``stdin`` leave the command running.  Raises
-        :class:`ContainerFailedError` when the exit code is not 0 and ``check``.
+        With a terminal, ``detach_keys`` typed at a ``stdin`` leave the command running.  Raises
+        :class:`ContainerFailedError` if the exit code is not 0 and ``check``.
         """
         options = ExecOptions.of(command, **flags)
         record = self._containers.find(name)
@@ -387,20 +387,20 @@ class ContainerService(Collection[Container]):
         tail: int | None = None,
         cancel: CancelToken | None = None,
     ) -> Iterator[LogLine]:
-        """Return what a container wrote, oldest first; with ``follow`` until it ends."""
+        """Return a container's log, oldest entry first; with ``follow`` until it ends."""
         record = self._containers.find(name)
         return self._processes.logs(
             record, follow=follow, since=since, until=until, tail=tail, cancel=cancel
         )
 
     def log_details(self, name: str) -> dict[str, str]:
-        """Return the labels and variables that ``log-opt labels=…`` and ``env=…`` name."""
+        """Return the labels and variables selected by ``log-opt labels=…`` and ``env=…``."""
         from jupyter_containers.engine.containers.inspect import log_details
 
         return log_details(self._containers.find(name))
 
     def stats(self, names: Iterable[str] | None = None) -> Items[StatsSample]:
-        """Return what containers use now: the named ones, or all that run."""
+        """Return the current resource usage of the named containers, or of all running ones."""
         if names is None:
             records = [record for record in self._containers.all() if record.state.status.alive]
         else:
@@ -408,7 +408,7 @@ class ContainerService(Collection[Container]):
         return self._processes.stats(records)
 
     def top(self, name: str, options: Sequence[str] = ()) -> Items[dict[str, str]]:
-        """Return the processes of a container by column, as ``ps`` of the host shows them."""
+        """Return the processes of a container by column, as the host's ``ps`` shows them."""
         return self._processes.top(self._containers.find(name), options)
 
     def port(self, name: str) -> Items[str]:
@@ -421,21 +421,21 @@ class ContainerService(Collection[Container]):
         ]
 
     def _sizes(self, record: ContainerRecord) -> tuple[int, int]:
-        """Return the bytes of a container's own files, and of all with its image's."""
+        """Return the bytes of a container's own files, and of these plus its image's."""
         own = self._context.store.snapshots.size_rw(record.id)
         image = self._context.store.records.get_image(record.manifest_digest)
         return own, own + (image.size if image is not None else 0)
 
     def get(self, name: str) -> Container:
-        """Return the container that a name, ID or unique ID prefix means."""
+        """Return the container with this name, ID or unique ID prefix."""
         return Container(self, self._containers.find(name))
 
     def health(self, record: ContainerRecord) -> str:
-        """Return the word of a running container's health; empty without a health check."""
+        """Return a running container's health; empty without a health check."""
         return read_status(self._lifecycle.bundle(record.id).folder)
 
     def inspect(self, name: str, *, size: bool = False) -> dict[str, Any]:
-        """Return Docker's ``container inspect`` object, with ``size`` the bytes of its files."""
+        """Return Docker's ``container inspect`` object; with ``size``, include its files' bytes."""
         record = self._containers.find(name)
         networks = {item.id: item for item in self._context.networks.all()}
         runtime = self._context.host.runtime
@@ -449,19 +449,19 @@ class ContainerService(Collection[Container]):
         return found
 
     def explain(self, name: str) -> Explanation:
-        """Return a container as it is inside and outside: what makes it one, for teaching."""
+        """Return a container as seen from inside and from outside, for teaching."""
         from jupyter_containers.engine.containers.explain import explain
 
         record = self._containers.find(name)
         return explain(self._context, record, self.inspect(record.id))
 
     def prune(self, *, filters: Filters | None = None) -> PruneResult:
-        """Remove all containers that do not run; filters: ``label``, ``label!``, ``until``."""
+        """Remove all stopped containers; filters: ``label``, ``label!``, ``until``."""
         return prune_containers(self._context, self._lifecycle, filters)
 
     @cached_property
     def served(self) -> ServedContainers:
-        """Containers as a service needs them that works for other programs (``api``)."""
+        """Containers for a service that works on behalf of other programs (``api``)."""
         from jupyter_containers.engine.containers.served import ServedContainers
 
         return ServedContainers(self._context, self._containers, self._lifecycle, self._files)
@@ -485,13 +485,13 @@ class ContainerService(Collection[Container]):
     ) -> None:
         """Copy files between a container (``NAME:PATH``), running or not, and this machine.
 
-        Docker's rules say where they go.  ``archive`` keeps owners; without it, files that come
-        out of a container are the caller's.  ``follow_link`` copies what a link points at.  With
-        ``-`` for a path the files are a tar on ``stdin`` or ``stdout``.
+        Docker's rules determine the target.  ``archive`` keeps owners; without it, files copied out
+        of a container belong to the caller.  ``follow_link`` copies a link's target.  With ``-`` as
+        a path, the files are a tar on ``stdin`` or ``stdout``.
 
-        Set-user-ID and set-group-ID bits, device nodes and all extended attributes but ``user.*``
-        do not leave a container as files, with ``archive`` neither; a warning to ``emit`` counts
-        them.  A tar has them all.
+        Set-user-ID and set-group-ID bits, device nodes and all extended attributes except
+        ``user.*`` never leave a container as files, even with ``archive``; a warning to ``emit``
+        counts them.  A tar has them all.
         """
         Copying(self._files, self._containers, self._lifecycle).copy(
             source,
@@ -508,9 +508,9 @@ class ContainerService(Collection[Container]):
         return self._files.diff(self._containers.find(name))
 
     def folder(self, name: str, path: str) -> tuple[str, list[FolderEntry]]:
-        """Return a container's folder: its path with links followed, and its entries.
+        """Return the entries of a container's folder, and its path with links resolved.
 
-        Raises :class:`NotFoundError`, :class:`InvalidArgumentError` for what is no folder.
+        Raises :class:`NotFoundError`, and :class:`InvalidArgumentError` if it is not a folder.
         """
         from jupyter_containers.engine.containers.folders import list_folder
 
@@ -542,7 +542,7 @@ class ContainerService(Collection[Container]):
         pause: bool = True,
         cancel: CancelToken | None = None,
     ) -> Image:
-        """Make an image of a container's files and configuration; it is frozen for that time.
+        """Create an image from a container's files and configuration, with the container paused.
 
         ``change`` are Dockerfile instructions for the configuration (CMD, ENV …).
         """
@@ -568,7 +568,7 @@ class ContainerService(Collection[Container]):
     ) -> Items[Container]:
         """Return the running containers (or ``all``), newest first.
 
-        With ``size`` each knows the bytes of its own files.
+        With ``size``, each has the size of its own files in bytes.
         """
         filters = filters or {}
         matches = self._containers.matching(filters)
@@ -596,10 +596,10 @@ class ContainerService(Collection[Container]):
         return [record.name for record in self._containers.all()]
 
     def to_dataframe(self, all: bool = True) -> Any:
-        """Return a pandas DataFrame: a row for each container, numbers and times as such."""
+        """Return a pandas DataFrame: a row for each container, with typed columns."""
         return frame_of(self(all), CONTAINER_FIELDS)
 
 
 def image_name(image: str | Image) -> str:
-    """Return the name that an image goes by."""
+    """Return an image's name."""
     return image.name if isinstance(image, Image) else image

@@ -1,8 +1,8 @@
-"""What a container shares: namespaces of the host or of another container, binds and volumes.
+"""Shared resources of a container: namespaces of the host or a container, binds, volumes.
 
-Everything is resolved at the start, when the other container must run.  It is mounted in the
-container's private mount namespace below ``run_root/mounts/<id>`` (:mod:`.sources`): a folder that
-is only ever emptied by rmdir(2), so that no clean-up can reach through a mount.
+They are resolved at the start, when the other container must run, and mounted in the container's
+private mount namespace below ``run_root/mounts/<id>`` (:mod:`.sources`): a folder that is emptied
+only by rmdir(2), so that no clean-up can reach through a mount.
 """
 
 from __future__ import annotations
@@ -30,7 +30,7 @@ _KINDS = {"pid": "pid", "ipc": "ipc", "uts": "uts", "cgroupns": "cgroup"}
 
 @dataclass(frozen=True, slots=True)
 class Shared:
-    """Namespaces by kind, the path of a foreign /dev/shm, the places of sources by target."""
+    """Namespaces by kind, the path of a foreign /dev/shm, the mounted sources by target."""
 
     namespaces: Mapping[str, str] = field(default_factory=dict)
     shm: str = ""
@@ -38,7 +38,7 @@ class Shared:
 
 
 def share(context: EngineContext, record: ContainerRecord, mounts: PrivateMounts) -> Shared:
-    """Return what a starting container shares, mounted where it has to be."""
+    """Return the shared resources of a starting container, mounted where necessary."""
     options = record.options
     namespaces: dict[str, str] = {}
     for flag, kind in _KINDS.items():
@@ -61,7 +61,7 @@ def share(context: EngineContext, record: ContainerRecord, mounts: PrivateMounts
 def forget_mounts(context: EngineContext, container_id: str) -> None:
     """Remove the mount points, which are empty once nothing is mounted there.
 
-    Conmon may have started this process: then it still sees what was mounted for the container.
+    If conmon started this process, it still sees the container's mounts.
     """
     folder = mount_folder(context, container_id)
     with suppress(OSError):
@@ -76,7 +76,7 @@ def forget_mounts(context: EngineContext, container_id: str) -> None:
 
 def _pid(context: EngineContext, value: str, flag: str) -> int:
     other = joined(context, value, flag)
-    assert other.state.process is not None  # it runs
+    assert other.state.process is not None  # joined() has verified that it runs
     if flag == "ipc" and other.options.ipc not in ("shareable", "host"):
         raise InvalidArgumentError(
             f"the ipc namespace of container {other.name} is private",
@@ -91,7 +91,8 @@ def inherited(context: EngineContext, others: tuple[VolumesFrom, ...]) -> dict[s
     for other in others:
         for mount in peer(context, other.name).mounts:
             if mount.type != "tmpfs":
-                # Its volume belongs to the one it was made for, and goes with that one.
+                # An anonymous volume belongs to the container it was created for, and is removed
+                # with that one.
                 changes: dict[str, object] = {"anonymous": False}
                 if other.mode == "ro":  # rw leaves a read-only mount as it is, as with Docker
                     changes["read_only"] = True

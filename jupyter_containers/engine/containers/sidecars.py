@@ -1,8 +1,7 @@
-"""What runs beside a container while it lives: health checks, and the rotation of its log.
+"""Sidecars of a running container: health checks and log rotation.
 
-Lifecycle: :meth:`Companions.begin` at the start of a container that asks for one of them,
-:meth:`Companions.end` when it has ended; at a pause they rest.  Other containers
-have none.
+Lifecycle: :meth:`Sidecars.begin` at the start of a container that needs one, :meth:`Sidecars.end`
+when it has ended; during a pause they are stopped.
 """
 
 from __future__ import annotations
@@ -29,8 +28,8 @@ _DEFAULT_SHELL = ("/bin/sh", "-c")
 _NANOSECONDS = 1e9
 
 
-class Companions:
-    """The companions of one store's containers."""
+class Sidecars:
+    """The sidecars of one store's containers."""
 
     def __init__(self, context: EngineContext) -> None:
         self._context = context
@@ -38,7 +37,7 @@ class Companions:
     def begin(
         self, record: ContainerRecord, bundle: Path, spec: Spec
     ) -> tuple[ProcessIdentity, ...]:
-        """Return the companions of a container that has just started."""
+        """Start and return the sidecars of a container that has just started."""
         process = record.state.process
         found: list[ProcessIdentity | None] = []
         if process is None:
@@ -62,27 +61,27 @@ class Companions:
         return tuple(companion for companion in found if companion is not None)
 
     def forget(self, process: ProcessIdentity) -> None:
-        """End what a starter began for the container of ``process`` and could not record."""
+        """End the sidecars of ``process``'s container that a dead starter could not record."""
         end_sidecars(process)
 
     def end(self, record: ContainerRecord) -> None:
-        """End the companions of a container that has ended."""
+        """End the sidecars of a container that has ended."""
         size, files = log_rotation(record.options)
         if files > 1:
             bundle = self._context.settings.layout.containers / record.id
-            # It was begun last.
+            # The rotation was started last.
             finish(record.state.companions[-1:], bundle, max_bytes=size, files=files)
         for companion in record.state.companions:
             end_sidecar(companion)
 
     def hold(self, record: ContainerRecord, *, still: bool) -> None:
-        """Let them rest at a pause, and go on."""
+        """Stop the sidecars during a pause, or continue them."""
         for companion in record.state.companions:
             pause_sidecar(companion, paused=still)
 
 
 def health_config(config: ExecutionConfig, options: HealthOptions | None) -> Healthcheck | None:
-    """Return the image's HEALTHCHECK changed by the options, as ``inspect`` shows it."""
+    """Return the image's HEALTHCHECK with the options applied, as ``inspect`` shows it."""
     if options is None:
         return config.healthcheck
     if options.disabled:
@@ -99,7 +98,7 @@ def health_config(config: ExecutionConfig, options: HealthOptions | None) -> Hea
 
 
 def health_check(config: ExecutionConfig, options: HealthOptions | None) -> HealthCheck | None:
-    """Return what is to be run, with Docker's defaults; None for no check."""
+    """Return the check to run, with Docker's defaults; None without one."""
     wanted = health_config(config, options)
     if wanted is None or not wanted.test or wanted.test[0] == "NONE":
         return None

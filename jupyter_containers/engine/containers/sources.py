@@ -1,8 +1,8 @@
-"""The sources of a container's mounts, pinned: what is mounted is what was found.
+"""The sources of a container's mounts, pinned between check and mount.
 
-A container may have the folder above another one's source, and put a link in its place at any
-moment.  So each source is opened without following a link, in the container's private mount
-namespace, and bound by that descriptor onto a *place* below ``run_root/mounts/<id>``, which no
+A container may control the parent folder of another one's source and replace the source with a link
+at any moment.  So each source is opened without following a link, in the container's private mount
+namespace, and bound by that descriptor to a *place* below ``run_root/mounts/<id>``, which no
 container can reach.  The runtime mounts the places, at the first start and at every restart.
 """
 
@@ -27,17 +27,17 @@ from jupyter_containers.trees.rooted import Root, split
 
 
 def mount_folder(context: EngineContext, container_id: str) -> Path:
-    """Return where the private mount namespace of a container shows what it shares."""
+    """Return the folder of a container's shared mounts in its private mount namespace."""
     return context.settings.layout.mounts / container_id
 
 
 def show_sources(
     context: EngineContext, record: ContainerRecord, mounts: PrivateMounts
 ) -> dict[str, str]:
-    """Return the place of each volume and bind, by its target; all are mounted there.
+    """Mount each volume and bind on its place; return the places by target.
 
-    To be called in the private mount namespace.  Raises :class:`ContainersError` for a source that
-    is gone, or that is behind a link now.
+    Call it in the private mount namespace.  Raises :class:`ContainersError` for a source that is
+    gone, or now behind a link.
     """
     wanted = [item for item in enumerate(record.mounts) if item[1].type != "tmpfs"]
     if not wanted:
@@ -49,7 +49,7 @@ def show_sources(
             place = folder / str(number)
             volume = context.volumes.by_name(mount.name) if mount.type == "volume" else None
             if volume is not None and volume.driver_opts:
-                _show_volume(context, volume, mount, place, host, mounts)
+                _mount_volume(context, volume, mount, place, host, mounts)
             else:
                 show_source(context, mount, place, host, mounts)
             places[mount.target] = str(place)
@@ -59,9 +59,9 @@ def show_sources(
 def show_source(
     context: EngineContext, mount: MountRecord, place: Path, host: Root, mounts: PrivateMounts
 ) -> None:
-    """Mount the source of a bind, a volume or a part of one on a place; ``host`` is ``/``.
+    """Mount a bind, a volume or a part of one on a place; ``host`` is the root ``/``.
 
-    To be called in the private mount namespace.
+    Call it in the private mount namespace.
     """
     source = _open_source(context, mount, host)
     try:
@@ -71,14 +71,14 @@ def show_source(
 
 
 def _open_source(context: EngineContext, mount: MountRecord, host: Root) -> int:
-    """Return a descriptor of a mount's source; raise for one that is not what it was."""
+    """Return a descriptor of a mount's source; raise if the source has changed."""
     if mount.type == "bind":
         try:
             return _open(host, mount.source)
         except OSError as error:
-            raise _changed(mount.source, error) from error
+            raise _source_error(mount.source, error) from error
     try:
-        # Above the volumes are folders of the user's choice, perhaps behind links.
+        # The parent folders of volumes are chosen by the user and may be links.
         with Root(context.settings.layout.volumes) as root:
             volume = _open(root, f"{mount.name}/_data")
     except OSError as error:
@@ -94,7 +94,7 @@ def _open_source(context: EngineContext, mount: MountRecord, host: Root) -> int:
     except OSError as error:
         raise InvalidArgumentError(
             f"cannot use {mount.subpath} of volume {mount.name}: {error.strerror}",
-            hint="a volume-subpath must be there already",
+            hint="a volume-subpath must already exist",
         ) from error
     finally:
         os.close(volume)
@@ -103,17 +103,17 @@ def _open_source(context: EngineContext, mount: MountRecord, host: Root) -> int:
 def _open(root: Root, path: str) -> int:
     parts = split(os.fsencode(path))
     try:
-        # As a directory first: only that has the kernel mount what automounters offer.
+        # Try it as a directory first: only that triggers automounters.
         return root.open(parts, O_PATH | os.O_DIRECTORY, links=False)
     except NotADirectoryError:
         return root.open(parts, O_PATH, links=False)
 
 
-def _changed(path: str, error: OSError) -> ContainersError:
+def _source_error(path: str, error: OSError) -> ContainersError:
     if error.errno == errno.ELOOP:
         return InvalidArgumentError(
-            f"bind source path leads through a symbolic link now: {path}",
-            hint="it did not when the container was created; if the link is meant, remove the "
+            f"bind source path now leads through a symbolic link: {path}",
+            hint="it did not when the container was created; if the link is intended, remove the "
             "container and run it again",
         )
     if error.errno in (errno.ENOENT, errno.ENOTDIR):
@@ -121,7 +121,7 @@ def _changed(path: str, error: OSError) -> ContainersError:
     return InvalidArgumentError(f"cannot use bind source path {path}: {error.strerror}")
 
 
-def _show_volume(
+def _mount_volume(
     context: EngineContext,
     volume: VolumeRecord,
     mount: MountRecord,
@@ -129,10 +129,10 @@ def _show_volume(
     host: Root,
     mounts: PrivateMounts,
 ) -> None:
-    """Mount what a volume's options say; containers that run at once share one mount."""
+    """Mount a volume with options; running containers share one mount."""
     if mount.subpath:
         raise UnsupportedError(
-            f"a part of volume {volume.name}, which is mounted by its driver, is not to be had",
+            f"cannot mount a part of volume {volume.name}: its driver mounts only the whole",
             capability="volume-subpath of a volume with options",
             hint="mount the whole volume",
         )
@@ -143,7 +143,8 @@ def _show_volume(
             continue
         for number, its in enumerate(other.mounts):
             if its.type == "volume" and its.name == volume.name and not its.subpath:
-                # Its own place, which the monitor sees: the container could lead elsewhere.
+                # Take it from that container's place, seen by its monitor: the container could
+                # redirect its own.
                 mounts.graft(monitor.pid, str(mount_folder(context, other.id) / str(number)), place)
                 return
     given = volume.driver_opts
@@ -155,7 +156,7 @@ def _show_volume(
     try:
         source = _open(host, path)
     except OSError as error:
-        raise _changed(path, error) from error
+        raise _source_error(path, error) from error
     try:
         mounts.device(kind, at.path_of(source), place, options)
     finally:

@@ -1,4 +1,4 @@
-"""From a record to a bundle: files, mounts, user and runtime spec of one container.
+"""Builds a container's bundle from its record: files, mounts, user and runtime spec.
 
 Runs inside the container's private mount namespace, where its root file system is visible.
 Every path that the image or the user names is resolved inside that root.
@@ -46,8 +46,7 @@ from jupyter_containers.runtime.users import User, resolve_user
 from jupyter_containers.settings import Settings
 from jupyter_containers.trees.rooted import Root
 
-# Inside /dev, a file system that the runtime makes anew for every container: the mount point is
-# in no layer.
+# The runtime creates /dev for every container: the mount point is in no layer.
 _APT_TARGET = "/dev/apt-of-one-user.conf"
 HOST_CA_TARGET = "/dev/host-ca-certificates.crt"
 _CA_VARIABLES = (
@@ -70,25 +69,18 @@ def assemble(
     mounts: PrivateMounts,
     labels: Labels,
 ) -> Spec:
-    """Write the bundle's files and return the spec; to be called where the root is mounted.
+    """Write the bundle's files and return the spec; call it where the root is mounted.
 
-    Mounts inside other mounts are there already when this returns.
+    Nested mounts exist when this returns.
     """
     options, config = record.options, record.config
-    asked = tuple(_runtime_mount(mount, shared) for mount in record.mounts)
-    # By the sources that were asked for: what the engine shows of them is elsewhere.
+    requested = tuple(_runtime_mount(mount, shared) for mount in record.mounts)
+    # Check the requested sources: the engine shows them at other paths.
     check_mounts(bundle.rootfs, [_runtime_mount(mount, Shared()) for mount in record.mounts])
-    if not record.state.started:  # what people empty later stays empty
+    if not record.state.started:  # files that users empty later stay empty
         for mount in record.mounts:
             fill_from_image(bundle.rootfs, mount, shared.sources.get(mount.target, ""))
-    with Root(bundle.rootfs) as root:
-        user = resolve_user(
-            options.user or config.user,
-            root.read_text("/etc/passwd"),
-            root.read_text("/etc/group"),
-            options.group_add,
-        )
-        make_folder(root, options.workdir or config.cwd, user)
+    user = _user_at_home(record, bundle)
     trusting = trusts_host_ca(options.trust_host_ca, context.settings)
     host_mounts, host_env = of_the_host(context.host, bundle, trusting=trusting)
     context.runtime.set_cgroup_parent(record.id, options.cgroup_parent)
@@ -101,7 +93,7 @@ def assemble(
         hostname=hostname_of(record, connection),
         network={"host": "host", "none": "new"}.get(connection.mode, "path"),  # type: ignore[arg-type]  # literals
         netns=connection.namespace.path if connection.namespace else "",
-        mounts=(*asked, *host_mounts),
+        mounts=(*requested, *host_mounts),
         hosts_file=files["hosts"],
         resolv_conf=files["resolv.conf"],
         hostname_file=files["hostname"],
@@ -124,6 +116,20 @@ def assemble(
     return spec
 
 
+def _user_at_home(record: ContainerRecord, bundle: Bundle) -> User:
+    """Return the user of the first process, after creating the working directory."""
+    options, config = record.options, record.config
+    with Root(bundle.rootfs) as root:
+        user = resolve_user(
+            options.user or config.user,
+            root.read_text("/etc/passwd"),
+            root.read_text("/etc/group"),
+            options.group_add,
+        )
+        make_folder(root, options.workdir or config.cwd, user)
+    return user
+
+
 def _add_devices(spec: Spec, requests: Sequence[DeviceRequest]) -> None:
     if not requests:
         return
@@ -135,13 +141,13 @@ def _add_devices(spec: Spec, requests: Sequence[DeviceRequest]) -> None:
     apply_edits(spec, edits_of([request.cdi for request in requests if request.cdi]))
 
 
-def trusts_host_ca(asked: bool | None, settings: Settings) -> bool:
-    """Return whether a container gets the host's CAs; builds have a rule of their own."""
-    return settings.trust_host_ca == "always" if asked is None else asked
+def trusts_host_ca(requested: bool | None, settings: Settings) -> bool:
+    """Return whether a container gets the host's CAs; builds have a separate rule."""
+    return settings.trust_host_ca == "always" if requested is None else requested
 
 
 def with_environment(config: Any, entries: Sequence[str]) -> Any:
-    """Return the configuration with variables that the image does not set itself."""
+    """Return the configuration with those variables that the image does not set."""
     import msgspec
 
     if not entries:
@@ -154,10 +160,10 @@ def with_environment(config: Any, entries: Sequence[str]) -> Any:
 def of_the_host(
     host: HostCapabilities, bundle: Bundle, *, trusting: bool
 ) -> tuple[tuple[BindMount, ...], tuple[str, ...]]:
-    """Return the mounts and variables that a container gets because of where it runs.
+    """Return the mounts and variables that depend on the host.
 
-    They are the host's CAs and proxies for a ``trusting`` one, the proxies of the user's Docker
-    configuration, and what apt needs where only one user exists.
+    These are the host's CAs and proxies for a ``trusting`` container, the proxies of the user's
+    Docker configuration, and apt's configuration if only one user exists.
     """
     ca_mounts, ca_variables = _host_ca(host) if trusting else ((), ())
     found = (of_environment(os.environ) if trusting else {}) | configured(os.environ)
@@ -178,9 +184,9 @@ def _host_ca(host: HostCapabilities) -> tuple[tuple[BindMount, ...], tuple[str, 
 def _of_one_user(
     host: HostCapabilities, bundle: Bundle
 ) -> tuple[tuple[BindMount, ...], tuple[str, ...]]:
-    """Return the mount and variable by which apt stays root where no other user exists.
+    """Return the mount and variable that keep apt running as root if no other user exists.
 
-    It would become the user ``_apt`` for downloads, and ends when it cannot.
+    It would switch to the user ``_apt`` for downloads, and fail.
     """
     if host.users.size != 1:
         return (), ()
@@ -189,24 +195,24 @@ def _of_one_user(
 
 
 def check_mounts(rootfs: Path, mounts: Sequence[BindMount | TmpfsMount]) -> None:
-    """Raise :class:`InvalidArgumentError` for mounts and images that take away a place."""
+    """Raise :class:`InvalidArgumentError` for mounts that hide required paths."""
     with Root(rootfs) as root:
         check_targets(root, tuple(Wish(one.target, getattr(one, "source", "")) for one in mounts))
 
 
 def make_folder(root: Root, path: str, user: User) -> None:
-    """Make the working directory as Docker does where it is missing, owned by ``user``."""
+    """Create a missing working directory as Docker does, owned by ``user``."""
     check_folder(root, path)
     try:
         root.make_folders(path, 0o755, user.uid, user.gid)
     except OSError as error:
         raise InvalidArgumentError(
-            f"cannot make the working directory {path}: {error.strerror}"
+            f"cannot create the working directory {path}: {error.strerror}"
         ) from error
 
 
 def hostname_of(record: ContainerRecord, connection: Connection) -> str:
-    """Return the container's host name: the given one, the host's own, or the short ID."""
+    """Return the container's host name: the given one, the host's, or the short ID."""
     if record.options.hostname:
         return record.options.hostname
     if connection.target is not None and connection.mode == "container":
@@ -222,7 +228,7 @@ def _name_files(
     hostnames: Hostnames,
     host: HostCapabilities,
 ) -> dict[str, str]:
-    """Write hosts, resolv.conf and hostname; those of another container's network are shared."""
+    """Write hosts, resolv.conf and hostname, unless shared with another container's network."""
     if connection.target is not None:
         return {name: str(bundle.names / name) for name in ("hosts", "resolv.conf", "hostname")}
     machine = "" if host.users.initial else host_address()
@@ -235,9 +241,9 @@ def _name_files(
 
 
 def hosts_text(record: ContainerRecord, connection: Connection, machine: str = "") -> str:
-    """Return what a container's hosts file says without looking at others.
+    """Return a container's hosts file, without the names of other containers.
 
-    ``machine`` is the machine's own address where the bridge's is that of a user's namespace.
+    ``machine`` is the machine's own address if the bridge is in a user's namespace.
     """
     options, endpoints = record.options, connection.endpoints
     routed = next((endpoint for endpoint in endpoints if endpoint.gateway), None)
@@ -259,7 +265,7 @@ def hosts_text(record: ContainerRecord, connection: Connection, machine: str = "
         ],
         gateway=gateway,
         extra=names.added_hosts(options.add_host, gateway or ("127.0.0.1" if on_host else "")),
-        base=_read(Path("/etc/hosts")) if on_host else "",
+        base=_read_text(Path("/etc/hosts")) if on_host else "",
     )
 
 
@@ -282,7 +288,7 @@ def resolv_text(record: ContainerRecord, connection: Connection) -> str:
     )
 
 
-def _read(path: Path) -> str:
+def _read_text(path: Path) -> str:
     try:
         return path.read_text(errors="replace")
     except OSError:
@@ -300,7 +306,7 @@ def _runtime_mount(mount: MountRecord, shared: Shared) -> BindMount | TmpfsMount
 def seccomp_file(
     security_opt: Sequence[SecurityOption], *, privileged: bool
 ) -> Mapping[str, Any] | None:
-    """Return the seccomp profile that a security option names, read from its file."""
+    """Return the seccomp profile of a security option, read from its file."""
     name = security_options(security_opt, privileged=privileged).seccomp
     if name in ("", "unconfined"):
         return None

@@ -1,15 +1,15 @@
-"""The start of one container, and what becomes of a start whose process died.
+"""The start of a container, and recovery from a start whose process died.
 
-A start is owned.  From its first step until the runtime has started the program, the record names
-its *starter* (``owner``, pid and start time) and keeps the status of before, which is what Docker
-shows of a container that is being started::
+A start has an owner.  From its first step until the runtime has started the program, the record
+names its *starter* (``owner``, pid and start time) and keeps the previous status, which is also
+what Docker shows for a container that is being started::
 
     created, exited or restarting ─▶ owned ─▶ owned, with processes and addresses ─▶ running
 
-The starter holds the container's lock all the time.  Whoever meets a dead starter takes the lock
-and asks the runtime (:meth:`Starts.began`): a program that was started is recorded
-(:meth:`Starts.finish`), with the health checks and the log rotation that it wants; anything less is
-undone (:meth:`Starts.take_back`).  Both can be killed and done again.
+The starter holds the container's lock all the time.  If it dies, the next access takes the lock and
+queries the runtime (:meth:`Starts.began`): a program that was started is recorded
+(:meth:`Starts.finish`), with its health checks and log rotation; anything less is undone
+(:meth:`Starts.take_back`).  Both are idempotent.
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ from jupyter_containers.engine.containers.exit_command import exit_command, unat
 from jupyter_containers.engine.containers.restarts import restarts
 from jupyter_containers.engine.containers.security_labels import labels_for, relabel
 from jupyter_containers.engine.containers.shared_namespaces import forget_mounts, share
-from jupyter_containers.engine.containers.sidecars import Companions
+from jupyter_containers.engine.containers.sidecars import Sidecars
 from jupyter_containers.engine.containers.spec_builder import assemble
 from jupyter_containers.engine.containers.states import States
 from jupyter_containers.engine.context import EngineContext
@@ -38,6 +38,7 @@ from jupyter_containers.oci.state import Status
 from jupyter_containers.options.run import log_rotation
 from jupyter_containers.runtime import rlimit_fallback
 from jupyter_containers.runtime.attach import Attachment
+from jupyter_containers.runtime.monitor import MonitorState
 from jupyter_containers.runtime.mounts import PrivateMounts
 from jupyter_containers.runtime.spec import Spec
 
@@ -50,10 +51,10 @@ class Starts:
         context: EngineContext,
         connections: Connections,
         states: States,
-        companions: Companions,
+        sidecars: Sidecars,
     ) -> None:
         self._context, self._connections = context, connections
-        self._states, self._companions = states, companions
+        self._states, self._sidecars = states, sidecars
 
     def start(
         self,
@@ -65,38 +66,18 @@ class Starts:
         hold_stdin: bool = False,
         before_start: Callable[[], None] | None = None,
     ) -> tuple[ContainerRecord, Attachment | None]:
-        """Start a container; return its new record and, when asked, its attached streams.
+        """Start a container; return its new record and, if requested, its attached streams.
 
-        On an error nothing of the start is left but this process's ownership.
+        On an error the start is undone, except that this process still owns the container.
         """
         context, connections = self._context, self._connections
-        record = self._own(record)
+        record = self._take_ownership(record)
         bundle.create()
         if attach:
             self._states.note(record, "attach")
         with connections.connecting(record) as connection, PrivateMounts() as mounts:
-            labels = labels_for(context, record.options, record.id)
-            overlay = context.store.snapshots.mount(record.chain_id, record.id)
-            mounts.overlay(overlay, bundle.rootfs, label=labels.mount_option)
-            self._mount_names(mounts, bundle, connection, labels.mount_option)
-            relabel(context, record.mounts, labels)
-            shared = share(context, record, mounts)
-            parts = (bundle, connection, connections.hostnames, shared, mounts, labels)
-            spec = mounts.call(assemble, context, record, *parts)
-            if few := rlimit_fallback.processors(record.options, context.host):
-                mounts.call(os.sched_setaffinity, 0, few)  # what is started there inherits it
-            created = mounts.call(
-                context.monitor.create,
-                record.id,
-                bundle.folder,
-                terminal=record.options.tty,
-                interactive=record.options.interactive,
-                # Who leaves a terminal may come back to it.
-                keep_stdin_open=not hold_stdin or record.options.tty,
-                log_max_bytes=self._log_bytes(record),
-                log_driver=record.options.log_driver,
-                exit_command=self._exit_command(record, bundle, attended=attended),
-                pass_fds=connection.reservation.fds if connection.reservation else (),
+            created, spec = self._create(
+                record, bundle, connection, mounts, attended=attended, hold_stdin=hold_stdin
             )
             attachment = None
             try:
@@ -108,7 +89,7 @@ class Starts:
                 if before_start is not None:
                     before_start()
                 connection.finish()
-                connections.hostnames.acquaint(record)
+                connections.hostnames.refresh(record)
                 connection.relay(record.state.process)
                 connection.hand_over(partial(connections.names.hand_over, record))
                 context.runtime.start(record.id)
@@ -123,21 +104,58 @@ class Starts:
                 raise
         return record, attachment
 
+    def _create(
+        self,
+        record: ContainerRecord,
+        bundle: Bundle,
+        connection: Connection,
+        mounts: PrivateMounts,
+        *,
+        attended: bool,
+        hold_stdin: bool,
+    ) -> tuple[MonitorState, Spec]:
+        """Mount the root, write the spec and create the container; its program waits."""
+        context = self._context
+        labels = labels_for(context, record.options, record.id)
+        overlay = context.store.snapshots.mount(record.chain_id, record.id)
+        mounts.overlay(overlay, bundle.rootfs, label=labels.mount_option)
+        self._mount_names(mounts, bundle, connection, labels.mount_option)
+        relabel(context, record.mounts, labels)
+        shared = share(context, record, mounts)
+        parts = (bundle, connection, self._connections.hostnames, shared, mounts, labels)
+        spec = mounts.call(assemble, context, record, *parts)
+        if few := rlimit_fallback.processors(record.options, context.host):
+            mounts.call(os.sched_setaffinity, 0, few)  # processes started there inherit it
+        created = mounts.call(
+            context.monitor.create,
+            record.id,
+            bundle.folder,
+            terminal=record.options.tty,
+            interactive=record.options.interactive,
+            # A client that detaches from a terminal may attach again.
+            keep_stdin_open=not hold_stdin or record.options.tty,
+            log_max_bytes=self._log_bytes(record),
+            log_driver=record.options.log_driver,
+            exit_command=self._exit_command(record, bundle, attended=attended),
+            pass_fds=connection.reservation.fds if connection.reservation else (),
+        )
+        return created, spec
+
     def began(self, record: ContainerRecord) -> bool:
-        """Return whether the program of a container with a dead starter was started."""
+        """Return whether a dead starter had started the container's program."""
         process = record.state.process
         return process is not None and self._context.runtime.started(record.id, process)
 
     def finish(self, record: ContainerRecord, bundle: Bundle) -> ContainerRecord:
-        """Record a program that was started, as its starter would have; it may have ended since."""
-        assert record.state.process is not None  # it was started
-        self._companions.forget(record.state.process)
+        """Record a program that a dead starter had started; it may have ended since."""
+        assert record.state.process is not None  # began() has checked it
+        self._sidecars.forget(record.state.process)
         created = bundle.folder / "container.pid"
         began = created.stat().st_mtime if created.exists() else time.time()
         return self._running(record, bundle, bundle.spec(), began)
 
     def take_back(self, record: ContainerRecord) -> ContainerRecord:
-        """Undo a start in which the program was not started; the record is as before it."""
+        """Undo a start whose program was not started; restore the previous record."""
         context = self._context
         context.monitor.abandon(record.id)
         context.runtime.delete(record.id, force=True)
@@ -145,10 +163,10 @@ class Starts:
         forget_mounts(context, record.id)
         return self._states.clear_run(record.id, owner=None)
 
-    def _own(self, record: ContainerRecord) -> ContainerRecord:
-        """Return the record owned by this process, without anything of an earlier run."""
+    def _take_ownership(self, record: ContainerRecord) -> ContainerRecord:
+        """Return the record, owned by this process and cleared of an earlier run."""
         if self._context.runtime.exists(record.id):
-            record = self.take_back(record)  # a start that could not be undone when it failed
+            record = self.take_back(record)  # an earlier failed start that could not be undone
         if record.owner == self._context.process and record.state.process is None:
             return record
         return self._states.clear_run(record.id, owner=self._context.process)
@@ -165,16 +183,16 @@ class Starts:
     def _exit_command(
         self, record: ContainerRecord, bundle: Bundle, *, attended: bool
     ) -> tuple[str, ...]:
-        # Whoever waits in the foreground settles it, but need not live until a restart is due.
+        # The attending process settles it, but need not live until a restart is due.
         if attended and not restarts(record):
             return unattended_command(self._context, record.id, bundle.folder)
         return exit_command(self._context, record.id)
 
     def _log_bytes(self, record: ContainerRecord) -> int:
-        """Return at which size the monitor itself begins a new log; 0 for never."""
+        """Return the size at which the monitor starts a new log; 0 for never."""
         size, files = log_rotation(record.options)
         if files > 1:
-            return 0  # a companion does it
+            return 0  # a sidecar does it
         return size or self._context.settings.log_max_bytes
 
     def _running(
@@ -190,7 +208,7 @@ class Starts:
             started=began,
             restart_count=before.restart_count + 1 if again else 0,
             restart_delay=before.restart_delay if again else 0.0,
-            companions=self._companions.begin(record, bundle.folder, spec),
+            companions=self._sidecars.begin(record, bundle.folder, spec),
         )
         with self._context.journal.together():
             running = self._states.change(record.id, state=state, owner=None)

@@ -1,4 +1,4 @@
-"""Changes of containers' records and the events that tell of them, each pair in one transaction."""
+"""Changes of containers' records, each in one transaction with its event."""
 
 from __future__ import annotations
 
@@ -20,13 +20,13 @@ class States:
         self._context = context
 
     def note(self, record: ContainerRecord, action: str, **more: str) -> None:
-        """Write down what happened to a container, with Docker's attributes."""
+        """Record an event of a container, with Docker's attributes."""
         labels = {**record.config.labels, **(record.options.labels or {})}
         attributes = {**labels, "image": record.options.image, "name": record.name, **more}
         self._context.journal.record("container", action, record.id, attributes)
 
     def update(self, container_id: str, **changes: object) -> ContainerRecord:
-        """Return the record with a changed state."""
+        """Change the state in a record; return the record."""
         return self._context.containers.update(
             container_id,
             lambda record: msgspec.structs.replace(
@@ -35,7 +35,7 @@ class States:
         )
 
     def change(self, container_id: str, **fields: object) -> ContainerRecord:
-        """Return the record with other fields."""
+        """Change fields of a record; return the record."""
         return self._context.containers.update(
             container_id, lambda record: msgspec.structs.replace(record, **fields)
         )
@@ -48,9 +48,9 @@ class States:
         ports: tuple[PublishedPort, ...],
         **fields: object,
     ) -> ContainerRecord:
-        """Return the record with the processes of a run and what it has of the networks.
+        """Record the processes, endpoints and ports of a run; return the record.
 
-        ``fields`` are further ones of the record.
+        ``fields`` are further fields of the record.
         """
 
         def change(record: ContainerRecord) -> ContainerRecord:
@@ -62,5 +62,5 @@ class States:
         return self._context.containers.update(container_id, change)
 
     def clear_run(self, container_id: str, owner: ProcessIdentity | None) -> ContainerRecord:
-        """Return the record without processes and addresses, with another owner."""
+        """Remove processes and addresses from a record and set its owner; return the record."""
         return self.set_run(container_id, _NO_RUN, (), (), owner=owner)

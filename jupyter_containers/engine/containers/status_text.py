@@ -1,7 +1,7 @@
-"""A container's status in the words of ``docker ps``.
+"""The status of a container in the words of ``docker ps``.
 
-A page that shows it keeps its age up to date without asking again, so the text comes as a pattern
-with the time to count from.
+The text is a pattern with a start time, so that a page can keep its age up to date without asking
+the kernel.
 """
 
 from __future__ import annotations
@@ -17,14 +17,14 @@ AGE = "{age}"
 
 @dataclass(frozen=True, slots=True)
 class StatusText:
-    """A text with ``{age}`` for the time since ``since`` (seconds since the epoch), if it ages."""
+    """A text, with ``{age}`` for the time since ``since`` (seconds since the epoch) if it ages."""
 
     pattern: str
     since: float = 0.0
 
     @classmethod
     def of(cls, state: StateRecord) -> StatusText:
-        """Return the words for a state, without the health."""
+        """Return the text for a state, without the health."""
         match state.status:
             case Status.RUNNING:
                 return cls(f"Up {AGE}", state.started)

@@ -1,4 +1,4 @@
-"""Output of foreground work: handed on live, and its end kept for the result."""
+"""Output of foreground work: forwarded live, its end kept for the result."""
 
 from __future__ import annotations
 
@@ -11,17 +11,17 @@ from typing import Literal, Protocol
 StreamName = Literal["stdout", "stderr"]
 OutputSink = Callable[[StreamName, bytes], None]
 
-# Sends a signal to the program, or (True) only to one with a handler: False when not sent.
+# Sends a signal to the program; with True, only to one that handles it. False if not sent.
 SendSignal = Callable[[int, bool], bool]
 
 KEPT_BYTES = 16 * 1024 * 1024
 
 
 class SignalSource(Protocol):
-    """Signals that reach a caller in its main thread and belong to a container's program."""
+    """Signals received in the caller's main thread that are meant for a container's program."""
 
     def passed_to(self, send: SendSignal) -> AbstractContextManager[None]:
-        """Give signals to ``send`` for the time of the block, those that came before first.
+        """Forward signals to ``send`` during the block, beginning with those that came before.
 
         ``send`` is not reentrant.
         """
@@ -39,7 +39,7 @@ class Capture:
         self._lock = threading.Lock()
 
     def __call__(self, stream: StreamName, data: bytes) -> None:
-        """Keep a chunk and hand it on."""
+        """Keep a chunk and forward it."""
         with self._lock:
             chunks = self._chunks[stream]
             chunks.append(data)
@@ -53,7 +53,7 @@ class Capture:
             self._sink(stream, data)
 
     def value(self, stream: StreamName) -> bytes:
-        """Return what was kept of one stream."""
+        """Return the kept bytes of one stream."""
         with self._lock:
             return b"".join(self._chunks[stream])
 

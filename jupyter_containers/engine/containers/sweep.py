@@ -1,8 +1,9 @@
-"""What dead processes and stopped machines left is finished or removed: at every engine's start.
+"""The sweep at every engine's start: finish or remove what dead processes left behind.
 
-A killed engine loses nothing, because records name their owner and conmon keeps exit codes; the
-sweep looks at every container (:meth:`Lifecycle.look`), removes what no record knows of, starts
-the waiters of due restarts again, and after a boot has started what should be.
+A killed engine loses nothing, because records name their owner and conmon keeps exit codes.  The
+sweep settles every container (:meth:`Lifecycle.look`), removes resources without a record, starts
+the missing waiters of due restarts, and after a boot starts the containers whose policy requires
+it.
 """
 
 from __future__ import annotations
@@ -27,14 +28,14 @@ from jupyter_containers.errors import ContainersError
 from jupyter_containers.network.sysctl import leads_to_loopback
 from jupyter_containers.oci.state import Status
 
-_TESTAMENT_SECONDS = 600.0
+_FINAL_STATE_SECONDS = 600.0
 
 
 class SweptLifecycle(Lifecycle):
-    """A lifecycle that also looks after what others left."""
+    """A lifecycle with the sweep."""
 
     def _after_boot(self) -> None:
-        """Settle what ended with the machine, and have started again what should be."""
+        """Settle containers that ended with the machine; restart those whose policy says so."""
         context = self._context
         for record in context.containers.all():
             with deferred(), self.locked(record.id):
@@ -50,7 +51,7 @@ class SweptLifecycle(Lifecycle):
                     self._due(current.id, FIRST_DELAY)
 
     def _lost(self, record: ContainerRecord) -> ContainerRecord:
-        """Record the end of a container whose machine stopped; its processes cannot be there."""
+        """Record the end of a container whose machine stopped; its processes cannot exist."""
         self._context.runtime.forget(record.id)
         self._connections.release(record.id, record.endpoints, record.ports)
         return self._update(
@@ -68,7 +69,7 @@ class SweptLifecycle(Lifecycle):
         """Finish or remove what dead processes left half done."""
         context = self._context
         if (boot := boot_id()) != known_boot(context.settings.layout.boot_id):
-            with context.store.locks.hold("boot"):  # two engines may be the first at once
+            with context.store.locks.hold("boot"):  # two engines may start at the same time
                 if known_boot(context.settings.layout.boot_id) not in ("", boot):
                     self._after_boot()
                 remember_boot(context.settings.layout.boot_id, boot)
@@ -82,16 +83,16 @@ class SweptLifecycle(Lifecycle):
         self._sweep_addresses()
         self._sweep_loopback()
         self._sweep_names()
-        self._sweep_testaments()
+        self._sweep_final_states()
         self._sweep_folders()
 
     def _sweep_runtime(self) -> None:
-        """Remove containers that the runtime knows and no record claims to be alive."""
+        """Remove containers known to the runtime that no record says are alive."""
         folder = self._context.settings.layout.runtime
         names = sorted(os.listdir(folder)) if folder.is_dir() else []
         for name in names:
             record = self._context.containers.get(name)
-            if record is not None and _held(record):
+            if record is not None and _holds_resources(record):
                 continue
             if record is None and self._context.containers.known(name):
                 continue  # its record is damaged: a repair decides
@@ -103,9 +104,9 @@ class SweptLifecycle(Lifecycle):
                     self._context.runtime.delete(name, force=True)
 
     def _sweep_addresses(self) -> None:
-        """Give back addresses whose container has ended and whose claimant is dead."""
+        """Release the addresses of ended containers whose claimant is dead."""
         claims = self._context.endpoints.all()  # before the records: a start claims first
-        held = {record.id for record in self._context.containers.all() if _held(record)}
+        held = {record.id for record in self._context.containers.all() if _holds_resources(record)}
         held |= {item.id for item in self._context.containers.damaged()}
         for claim in claims:
             if claim.container_id not in held and not claim.owner.alive:
@@ -113,21 +114,21 @@ class SweptLifecycle(Lifecycle):
                 self._context.endpoints.delete(claim.id)
 
     def _sweep_loopback(self) -> None:
-        """Close bridges that lead from the host's loopback though nothing is published there."""
+        """Close loopback access of bridges on which no port is published."""
         if not self._context.host.users.initial:
-            return  # a user's namespace has a loopback with nothing on it
+            return  # the loopback of a user's namespace is empty
         networks = self._context.networks.all()
         opened = [network for network in networks if leads_to_loopback(network.interface)]
         if opened:
             self._context.bridge.settle_loopback(opened)
 
     def _sweep_names(self) -> None:
-        """Start the name server of networks again where it was killed."""
+        """Restart the name server of networks if it was killed."""
         with suppress(ContainersError, OSError):
             self._connections.names.look()
 
     def _sweep_folders(self) -> None:
-        """Remove bundles without a record, which comes first and goes last, and files of execs."""
+        """Remove bundles without a record, and leftover files of execs."""
         import shutil
 
         from jupyter_containers.runtime.execute import sweep_scratch
@@ -141,16 +142,16 @@ class SweptLifecycle(Lifecycle):
             if record is not None and record.state.status.alive:
                 sweep_scratch(folder)
 
-    def _sweep_testaments(self) -> None:
+    def _sweep_final_states(self) -> None:
         folder = self._context.settings.layout.ended
         for file in folder.iterdir() if folder.is_dir() else ():
             with suppress(FileNotFoundError):
-                if time.time() - file.stat().st_mtime > _TESTAMENT_SECONDS:
+                if time.time() - file.stat().st_mtime > _FINAL_STATE_SECONDS:
                     file.unlink()
 
 
-def _held(record: ContainerRecord) -> bool:
-    """Return whether a container may hold something of the machine: it runs, or is started."""
+def _holds_resources(record: ContainerRecord) -> bool:
+    """Return whether a container may hold resources of the machine: it runs or is being started."""
     return record.state.status.alive or record.owner is not None
 
 

@@ -1,7 +1,7 @@
 """Checks of a container's options before anything is created.
 
-A request that makes no sense raises :class:`InvalidArgumentError`; one that this host cannot honour
-raises :class:`UnsupportedError` and names the capability.  Nothing is ignored in silence.
+A request without meaning raises :class:`InvalidArgumentError`; one that this host cannot satisfy
+raises :class:`UnsupportedError` and names the capability.  Nothing is silently ignored.
 
 The runtime's spec is built at each start, because the host may have changed by then.  The checks
 call the functions that build it and drop what they return: there is no second set of rules.
@@ -41,7 +41,7 @@ def refuse(options: RunOptions, context: EngineContext) -> None:
     for other in options.volumes_from:
         peer(context, other.name)
     _check_devices(options.device)
-    _check_place(options, context)
+    _check_host(options, context)
 
 
 def warnings_of(options: RunOptions, host: HostCapabilities) -> list[str]:
@@ -58,7 +58,7 @@ def _discarded_ports(options: RunOptions) -> list[str]:
 
 
 def _check_words(options: RunOptions) -> None:
-    """Refuse all values but one of the flags that have one value in Docker on Linux."""
+    """Refuse all values but the one that Docker on Linux accepts."""
     if options.volume_driver not in ("", "local"):
         raise UnsupportedError(
             f"the volume driver {options.volume_driver!r} is not known here",
@@ -67,15 +67,15 @@ def _check_words(options: RunOptions) -> None:
         )
     if options.isolation not in ("", "default"):
         raise UnsupportedError(
-            f"the isolation {options.isolation!r} is one of Windows",
+            f"the isolation {options.isolation!r} exists only on Windows",
             capability=f"isolation {options.isolation}",
-            provided_by="a Windows host; here containers are always isolated by the kernel",
+            provided_by="a Windows host; containers here are always isolated by the kernel",
         )
     refuse_content_trust(options.disable_content_trust)
 
 
 def refuse_content_trust(disabled: bool) -> None:
-    """Refuse to ask for signed images."""
+    """Raise if signed images (Docker's content trust) are requested."""
     if not disabled:
         raise UnsupportedError(
             "images are verified by digest, not by Docker's content trust",
@@ -92,10 +92,10 @@ def _check_security(options: RunOptions, host: HostCapabilities) -> None:
     )
     profile = "" if security.apparmor == "unconfined" else security.apparmor
     label = ",".join(word for word in security.labels if word != "disable")
-    for module, asked in (("apparmor", profile), ("selinux", label)):
-        if asked and module not in modules.split():
+    for module, requested in (("apparmor", profile), ("selinux", label)):
+        if requested and module not in modules.split():
             raise UnsupportedError(
-                f"security-opt {module} {asked!r} has no effect: {module} is not active here",
+                f"security-opt {module} {requested!r} has no effect: {module} is not active here",
                 capability=module,
                 provided_by=f"a kernel that was booted with {module}",
             )
@@ -124,8 +124,8 @@ def _check_devices(requests: Sequence[DeviceRequest]) -> None:
     edits_of([request.cdi for request in requests if request.cdi])
 
 
-def _check_place(options: RunOptions, context: EngineContext) -> None:
-    """Check what depends on this host: cgroups, disk quotas, the runtime."""
+def _check_host(options: RunOptions, context: EngineContext) -> None:
+    """Check options that depend on this host: cgroups, disk quotas, the runtime."""
     parent = options.cgroup_parent or context.runtime.cgroup_parent
     if ".." in parent.split("/"):
         raise InvalidArgumentError(f"invalid cgroup-parent: {parent!r}")
@@ -147,7 +147,7 @@ def _check_place(options: RunOptions, context: EngineContext) -> None:
     name = context.runtime.name
     if options.runtime not in ("", name, context.runtime.path, f"io.containerd.{name}.v2"):
         raise UnsupportedError(
-            f"the runtime {options.runtime!r} is not the one of this store ({name})",
+            f"the runtime {options.runtime!r} is not the runtime of this store ({name})",
             capability=f"runtime {options.runtime}",
             provided_by=f"the setting runtime={options.runtime}, for all containers of a store",
         )

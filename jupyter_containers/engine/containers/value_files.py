@@ -1,8 +1,8 @@
-"""Values of a notebook as files, and files as values: what crosses a container's border.
+"""Conversion between a notebook's values and files, for the exchange with a container.
 
-Tables are Parquet where pyarrow is installed and CSV elsewhere, arrays ``.npy``, dicts, lists and
-numbers JSON.  Nothing is ever pickled: what comes out of a container is data, never code.  pandas
-and numpy are imported when a value needs them, not before.
+Tables are Parquet if pyarrow is installed and CSV otherwise, arrays ``.npy``, dicts, lists and
+numbers JSON.  Nothing is ever pickled: results are data, never code.  pandas and numpy are imported
+only when a value needs them.
 """
 
 from __future__ import annotations
@@ -31,14 +31,14 @@ KINDS = "a DataFrame, Series, array, dict, list, number, str, bytes or pathlib.P
 
 @dataclass(frozen=True, slots=True)
 class Written:
-    """How a value was written: ``index`` counts the columns of a CSV that are row labels."""
+    """The form in which a value was written: ``index`` counts a CSV's columns of row labels."""
 
     kind: Kind
     index: int = 0
 
 
 class Picture(bytes):
-    """A PNG that a container made, shown as a picture; otherwise bytes."""
+    """The bytes of a PNG from a container, shown as a picture."""
 
     def _repr_png_(self) -> bytes:
         return bytes(self)
@@ -48,8 +48,8 @@ class Picture(bytes):
 
 
 def kind_of(value: object) -> Kind | None:
-    """Return how a value crosses the border; None for one that cannot."""
-    # Whoever has a DataFrame has imported pandas.
+    """Return the kind of a value; None if it cannot be exchanged."""
+    # A DataFrame exists only after pandas has been imported.
     pandas, numpy = sys.modules.get("pandas"), sys.modules.get("numpy")
     if pandas is not None and isinstance(value, pandas.DataFrame):
         return "frame"
@@ -71,17 +71,17 @@ def kind_of(value: object) -> Kind | None:
 
 
 def reads_parquet() -> bool:
-    """Return whether this kernel can read and write Parquet; imports nothing."""
+    """Return whether this kernel can read and write Parquet, without importing anything."""
     return find_spec("pyarrow") is not None
 
 
 def file_name(name: str, value: object) -> str:
-    """Return what the file of a variable is called; raise for a value that cannot be written."""
+    """Return the file name of a variable; raise for a value that cannot be written."""
     kind = kind_of(value)
     if kind is None:
         raise InvalidArgumentError(
-            f"{name} cannot be handed over: it is of type {type(value).__name__}",
-            hint=f"what goes into a container is {KINDS}",
+            f"{name} cannot be passed to a container: it is of type {type(value).__name__}",
+            hint=f"a container accepts {KINDS}",
         )
     if kind == "path":
         return name + Path(str(value)).suffix
@@ -91,9 +91,9 @@ def file_name(name: str, value: object) -> str:
 
 
 def write(name: str, value: Any, file: Path) -> Written:
-    """Write a value; the file's suffix chooses among the forms of a table."""
+    """Write a value; for a table, the file's suffix chooses the format."""
     kind = kind_of(value)
-    assert kind is not None  # file_name has refused it
+    assert kind is not None  # file_name() has refused it
     try:
         if kind in ("frame", "series"):
             frame = value if kind == "frame" else value.to_frame()
@@ -103,9 +103,7 @@ def write(name: str, value: Any, file: Path) -> Written:
         another = kind == "frame" and file.suffix == ".parquet"
         raise InvalidArgumentError(
             f"{name} cannot be written as {file.suffix[1:]}: {error}",
-            hint=f"write -i {name}={name}.csv"
-            if another
-            else f"what can be handed over is {KINDS}",
+            hint=f"write -i {name}={name}.csv" if another else f"a container accepts {KINDS}",
         ) from error
     return Written(kind)
 
@@ -128,7 +126,7 @@ def _write_array(value: Any, file: Path) -> None:
 
 
 def _write_json(value: object, file: Path) -> None:
-    # A number of numpy knows itself as one of Python's.
+    # numpy's numbers convert themselves to Python's.
     text = json.dumps(value, ensure_ascii=False, default=lambda item: item.item())
     file.write_text(text, encoding="utf-8")
 
@@ -142,12 +140,11 @@ _PLAIN: Mapping[str, Callable[[Any, Path], object]] = {
 
 
 def value_of(file_name: str, data: bytes, hints: Mapping[str, Any], limit: int = 0) -> Any:
-    """Return the value that a file of this name means; bytes for a suffix that says nothing.
+    """Return the value of a file by its name; bytes if the suffix has no meaning.
 
-    ``hints`` are what the program in the container said about it.  With ``limit``, compressed
-    tables and arrays may hold so many bytes.  Raises
-    :class:`VerificationError` for a file that is not what its suffix says, and
-    :class:`UnsupportedError` where this kernel lacks what reads it.
+    ``hints`` come from the program in the container.  With ``limit``, compressed tables and arrays
+    may have at most so many bytes unpacked.  Raises :class:`VerificationError` for invalid
+    contents, and :class:`UnsupportedError` if this kernel lacks the module to read them.
     """
     suffix = Path(file_name).suffix.lower()
     reader = _READERS.get(suffix)
@@ -155,7 +152,7 @@ def value_of(file_name: str, data: bytes, hints: Mapping[str, Any], limit: int =
         return data
     try:
         size = _UNPACKED[suffix](data) if limit and suffix in _UNPACKED else 0
-    except Exception:  # noqa: BLE001  # the reader says what is wrong with it
+    except Exception:  # noqa: BLE001  # the reader raises the error
         size = 0
     if size > limit:
         raise VerificationError(
@@ -172,7 +169,7 @@ def value_of(file_name: str, data: bytes, hints: Mapping[str, Any], limit: int =
             capability=str(error.name),
             provided_by=f"pip install {error.name}",
         ) from error
-    except Exception as error:  # what libraries raise about hostile bytes is of any kind
+    except Exception as error:  # libraries raise errors of any kind on hostile bytes
         first = str(error).partition("\n")[0]
         raise VerificationError(f"{file_name} is not what its suffix says: {first}") from error
 
@@ -212,12 +209,12 @@ def _read_picture(data: bytes, suffix: str, hints: Mapping[str, Any]) -> Any:
 
 
 def _unpacked_parquet(data: bytes) -> int:
-    """Return the bytes that a Parquet file says it holds, at least one for each value."""
+    """Return the unpacked size that a Parquet file declares, at least one byte per value."""
     parquet: Any = __import__("pyarrow.parquet").parquet
     about = parquet.read_metadata(io.BytesIO(data))
     groups = [about.row_group(number) for number in range(about.num_row_groups)]
     rows = max(about.num_rows, sum(group.num_rows for group in groups))
-    # Runs of one value take next to nothing in the file, and every row its place in a table.
+    # Runs of one value take almost no space in the file, but full space in a table.
     return int(max(sum(group.total_byte_size for group in groups), rows * about.num_columns))
 
 

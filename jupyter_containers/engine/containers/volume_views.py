@@ -1,8 +1,8 @@
-"""The volumes and binds of a container that does not run, shown where its files are looked at.
+"""Mounts the volumes and binds of a stopped container for a view of its files.
 
-Other containers may have them, or the folders around them, at the same time.  Sources and places
-are opened without following a link and bound by their descriptors, so that neither can be swapped
-for a folder of the host between the look and the mount.
+Other containers may have them, or their parent folders, at the same time.  Sources and targets are
+opened without following a link and bound by their descriptors, so that neither can be replaced by a
+folder of the host between check and mount.
 """
 
 from __future__ import annotations
@@ -21,9 +21,9 @@ from jupyter_containers.trees.rooted import Root, split
 
 
 def mount_volumes(record: ContainerRecord, rootfs: Path, mounts: PrivateMounts) -> None:
-    """Mount what a container's record names below ``rootfs``; sources that are gone are left out.
+    """Mount a record's volumes and binds below ``rootfs``; skip sources that are gone.
 
-    To be called in the private mount namespace.
+    Call it in the private mount namespace.
     """
     with Root(rootfs) as root, Root("/") as host:
         for mount in record.mounts:
@@ -37,10 +37,10 @@ def mount_volumes(record: ContainerRecord, rootfs: Path, mounts: PrivateMounts) 
 
 
 def _open_source(host: Root, mount: MountRecord) -> int | None:
-    """Return a descriptor that names a mount's source; None where there is none any more."""
+    """Return a descriptor of a mount's source; None if it is gone."""
     try:
         if mount.type == "bind":
-            # Its links were resolved when the container was created.
+            # Links were resolved when the container was created.
             return host.open(split(os.fsencode(mount.source)), O_PATH, links=False)
         with Root(mount.source) as volume:
             return volume.open_path(mount.subpath, O_PATH)
@@ -49,7 +49,7 @@ def _open_source(host: Root, mount: MountRecord) -> int | None:
             return None
         if error.errno == errno.ELOOP:
             raise InvalidArgumentError(
-                f"bind source path leads through a symbolic link now: {mount.source}",
+                f"bind source path now leads through a symbolic link: {mount.source}",
                 hint="it did not when the container was created",
             ) from error
         raise StorageError(f"cannot open {mount.source}: {error.strerror}") from error
@@ -58,7 +58,7 @@ def _open_source(host: Root, mount: MountRecord) -> int | None:
 def _show(root: Root, source: int, mount: MountRecord, beside: Path, mounts: PrivateMounts) -> None:
     try:
         if stat.S_ISDIR(os.fstat(source).st_mode):
-            # A container that never started lacks the places of its volumes.
+            # A container that never started has no mount points for its volumes.
             target = root.make_folders(mount.target, 0o755, 0, 0)
         else:
             target = root.resolve(mount.target)
@@ -77,12 +77,12 @@ def _show(root: Root, source: int, mount: MountRecord, beside: Path, mounts: Pri
 
 
 def _bind_read_only(source: int, place: int, beside: Path, mounts: PrivateMounts) -> None:
-    """Show a source, locked before anybody else can have its place: ``beside`` is the engine's."""
+    """Mount a source read-only through ``beside``, a private mount point of the engine."""
     is_folder = stat.S_ISDIR(os.fstat(source).st_mode)
     beside.mkdir(mode=0o700) if is_folder else beside.touch()
     try:
         mounts.bind(Path(at.path_of(source)), beside, read_only=True)
-        # A copy of a read-only mount is one.
+        # A bind of a read-only mount is read-only.
         mounts.bind(beside, Path(at.path_of(place)))
         unmount(beside)
     finally:

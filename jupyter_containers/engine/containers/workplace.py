@@ -1,7 +1,7 @@
-"""``--here``: the caller's folder as the container's workplace.
+"""``--here``: mounts the caller's folder as the container's working directory.
 
-The folder is mounted read-write at ``/work``, where the process starts.  It runs as the folder's
-owner, so that what it makes there belongs to whom the notebook belongs, and not to root.
+The folder is mounted read-write at ``/work``, where the process starts.  The process runs as the
+folder's owner, so that new files belong to the notebook's user and not to root.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ WORK = "/work"
 
 
 def run_options(image: str, command: str | Sequence[str] | None, flags: Any) -> RunOptions:
-    """Return the options that flags mean, with ``here`` (a folder, or True for the current one)."""
+    """Return the options of flags, including ``here`` (a folder, or True for the current one)."""
     given = dict(flags)
     here = given.pop("here", None)
     options = RunOptions.of(image, command, **given)
@@ -29,13 +29,13 @@ def run_options(image: str, command: str | Sequence[str] | None, flags: Any) -> 
 
 
 def at_work(options: RunOptions, folder: Path) -> RunOptions:
-    """Return the options with the folder as workplace; a user and workdir that are given stay.
+    """Return the options with the folder mounted; keep a given user and workdir.
 
-    Raises :class:`InvalidArgumentError` for what is no folder.
+    Raises :class:`InvalidArgumentError` if it is not a folder.
     """
     folder = folder.expanduser().absolute()
     if not folder.is_dir():
-        raise InvalidArgumentError(f"here: there is no folder {folder}")
+        raise InvalidArgumentError(f"here: no such folder: {folder}")
     status = folder.stat()
     changes: dict[str, Any] = {
         "mounts": (*options.mounts, MountRequest("bind", WORK, str(folder))),
@@ -44,6 +44,6 @@ def at_work(options: RunOptions, folder: Path) -> RunOptions:
     if not options.user:
         changes["user"] = f"{status.st_uid}:{status.st_gid}"
         if status.st_uid and not any(entry.startswith("HOME=") for entry in options.env):
-            # The image does not know this user: without a home, programs would write to /.
+            # The image does not know this user: without HOME, programs would write to /.
             changes["env"] = (*options.env, "HOME=/tmp")
     return msgspec.structs.replace(options, **changes)

@@ -1,1 +1,1 @@
-"""Images: names, layers, and the ways in and out of the store."""
+"""Images: names, layers, and their transfer into and out of the store."""

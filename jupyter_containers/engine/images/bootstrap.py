@@ -1,12 +1,12 @@
-"""Base images without a registry: from the Debian packages that this machine can install.
+"""Bootstraps base images without a registry, from the Debian packages of this machine's apt.
 
 ``busybox``          the static busybox of the busybox-static package
 ``debian:SUITE[-slim]`` a minimal Debian through mmdebstrap
 ``python:X.Y-slim``  Debian's Python with pip, built by a Dockerfile on top of the Debian image
 ``registry:2``       the registry of Debian's docker-registry package
 
-The same archive state gives the same layer digest: modification times are clamped to the date
-of the archive's Release file, and nothing of this machine gets in.
+The same archive state gives the same layer digest: modification times are clamped to the date of
+the archive's Release file, and nothing specific to this machine is included.
 """
 
 from __future__ import annotations
@@ -46,13 +46,13 @@ from jupyter_containers.runtime.fake_chown import fake_chown_command
 from jupyter_containers.store import ImageRecord
 
 PATH = "PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
-_EPOCH = 1577836800  # what tools inside the chroot write as "now"; file times come from the archive
+_EPOCH = 1577836800  # for tools in the chroot; file times come from the archive
 _KILL_SECONDS = 5.0
 _SLIM = ("/usr/share/doc/*", "/usr/share/man/*", "/usr/share/locale/*", "/usr/share/info/*")
 
 
 class Bootstrap:
-    """Makes base images; ``build`` is the engine's builder, for those made by a Dockerfile."""
+    """Creates base images; ``build`` builds those that are defined by a Dockerfile."""
 
     def __init__(
         self, context: EngineContext, images: Images, build: Callable[[str, str], ImageRecord]
@@ -60,7 +60,7 @@ class Bootstrap:
         self._context, self._images, self._build = context, images, build
 
     def make(self, reference: Reference, emit: EventSink, cancel: CancelToken) -> ImageRecord:
-        """Make the image that ``reference`` names."""
+        """Create the image that ``reference`` names; return its record."""
         recipe = recipe_of(reference)
         if recipe.kind == "python":
             base = f"debian:{recipe.suite}-slim"
@@ -122,9 +122,9 @@ class Bootstrap:
         if self._context.settings.debian_mirror:
             self._context.quotas.check_packages(self._context.settings.debian_mirror)
             argv.append(self._context.settings.debian_mirror)
-        _run(self._possible(argv), task, emit, cancel)
+        _run(self._user_arguments(argv), task, emit, cancel)
         epoch = release_date(root)
-        _forget_the_machine(root)
+        _remove_machine_state(root)
         return epoch
 
     def _busybox(self, root: Path, task: str, emit: EventSink, cancel: CancelToken) -> int:
@@ -144,23 +144,23 @@ class Bootstrap:
     def _extract(
         self, packages: str, root: Path, task: str, emit: EventSink, cancel: CancelToken
     ) -> Path:
-        """Return a folder beside ``root`` that holds Debian packages, unpacked and no more."""
+        """Return a folder beside ``root`` with Debian packages, extracted but not installed."""
         _require("mmdebstrap")
         extracted = root.with_name("extracted")
         argv = ["mmdebstrap", "--variant=extract", f"--include={packages}", *keyrings()]
-        _run(self._possible([*argv, "bookworm", str(extracted)]), task, emit, cancel)
+        _run(self._user_arguments([*argv, "bookworm", str(extracted)]), task, emit, cancel)
         return extracted
 
-    def _possible(self, argv: list[str]) -> list[str]:
-        """Return the words of a tool that gives files to users who may not exist here."""
+    def _user_arguments(self, argv: list[str]) -> list[str]:
+        """Return the arguments for a tool that assigns files to users who may not exist here."""
         if self._context.host.users.size > 1:
             return argv
-        # The tool's own /dev/pts belongs to a group that does not exist.
+        # The tool's own /dev/pts belongs to a group that may not exist.
         return fake_chown_command([argv[0], *_DEVICES_OF_ONE_USER, *argv[1:]])
 
 
 def keyrings(root: Path = Path("/")) -> list[str]:
-    """Return the words by which mmdebstrap knows Debian's keys where apt does not: on Ubuntu."""
+    """Return mmdebstrap's arguments for Debian's keys if apt does not have them, as on Ubuntu."""
     trusted = root / "etc/apt/trusted.gpg.d"
     debian = root / "usr/share/keyrings/debian-archive-keyring.gpg"
     if not debian.exists() or any(trusted.glob("debian-archive-*")):
@@ -183,7 +183,7 @@ CMD ["python3"]
 
 
 def busybox_root(root: Path, program: Path) -> int:
-    """Lay out a root file system around a static busybox; return the program's mtime."""
+    """Create a root file system around a static busybox; return the program's mtime."""
     folders = (
         "bin",
         "dev",
@@ -227,7 +227,7 @@ def busybox_root(root: Path, program: Path) -> int:
 
 
 def release_date(root: Path) -> int:
-    """Return the date (seconds since the epoch) of the newest Release file apt saw."""
+    """Return the date (seconds since the epoch) of the newest Release file that apt read."""
     dates = [
         parsedate_to_datetime(line.removeprefix("Date:").strip()).timestamp()
         for path in (root / "var/lib/apt/lists").glob("*Release")
@@ -237,7 +237,7 @@ def release_date(root: Path) -> int:
     return int(max(dates, default=_EPOCH))
 
 
-def _forget_the_machine(root: Path) -> None:
+def _remove_machine_state(root: Path) -> None:
     for pattern in (
         "var/lib/apt/lists/*",
         "var/cache/apt/*",
@@ -255,14 +255,14 @@ def _forget_the_machine(root: Path) -> None:
     (root / "var/lib/apt/lists/partial").mkdir(parents=True, exist_ok=True)
     for name in ("etc/machine-id", "var/lib/dbus/machine-id"):
         (root / name).unlink(missing_ok=True)
-    # Packages inside a layer are never installed twice: keep no archives and no translations.
+    # A layer never installs its packages again: keep no archives and no translations.
     (root / "etc/apt/apt.conf.d/99containers").write_text(
         'APT::Keep-Downloaded-Packages "false";\nAcquire::Languages "none";\n'
     )
 
 
 def _leave_mount_points(root: Path) -> None:
-    """Leave empty files where every container gets its own, so that no later layer has them."""
+    """Leave empty files at the runtime's mount points, so that no later layer adds them."""
     for name in ("etc/hostname", "etc/hosts", "etc/resolv.conf"):
         (root / name).unlink(missing_ok=True)
         (root / name).write_bytes(b"")
@@ -290,8 +290,8 @@ _DEVICES_OF_ONE_USER = (
     '--extract-hook=mkdir -p "$1/dev"; for name in null zero full random urandom tty; do'
     ' : > "$1/dev/$name"; mount --bind "/dev/$name" "$1/dev/$name"; done',
 )
-# The tool gets process and mount namespaces of its own: they end, with everything in them, when
-# it is killed or when this process dies, and the host sees none of its mounts.
+# The tool gets its own process and mount namespaces: they end with all their processes when it is
+# killed or when this process dies, and the host sees none of its mounts.
 _CONFINED = (
     *("setpriv", "--pdeathsig=KILL"),
     *("unshare", "--mount", "--pid", "--fork", "--kill-child=KILL", "--mount-proc"),
@@ -299,7 +299,7 @@ _CONFINED = (
 
 
 def _run(argv: list[str], task: str, emit: EventSink, cancel: CancelToken) -> None:
-    """Run a tool, its output as events; an interrupt or cancel ends it and its children."""
+    """Run a tool and report its output as events; an interrupt or cancel ends its processes."""
     environ = {**os.environ, "SOURCE_DATE_EPOCH": str(_EPOCH), "LC_ALL": "C.UTF-8"}
     tail: list[str] = []
     process = subprocess.Popen(
@@ -330,7 +330,7 @@ def _run(argv: list[str], task: str, emit: EventSink, cancel: CancelToken) -> No
         with deferred():
             given_up.set()
             process.kill()
-            reader.join(_KILL_SECONDS)  # the pipe ends with the last process that has it
+            reader.join(_KILL_SECONDS)  # the pipe closes with the last process that holds it
             process.wait()
         raise
     if process.wait() != 0:
@@ -338,13 +338,13 @@ def _run(argv: list[str], task: str, emit: EventSink, cancel: CancelToken) -> No
 
 
 def failure(tool: str, code: int, tail: list[str]) -> ContainersError:
-    """Return the error of a tool that failed; ``tail`` is what it said last."""
+    """Return the error for a tool that failed; ``tail`` are its last lines."""
     if any("NO_PUBKEY" in line for line in tail):
         return ContainersError(
             f"{tool} does not know the keys of Debian's archive",
             hint="as root: apt-get install debian-archive-keyring",
         )
-    # What apt says first is why; the errors that follow say that this was one.
+    # apt's first error is the cause; the later ones follow from it.
     reasons = [line for line in tail if line.startswith("E: ")]
     reason = (reasons or tail or [""])[0 if reasons else -1]
     return ContainersError(

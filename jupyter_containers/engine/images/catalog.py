@@ -1,4 +1,4 @@
-"""Images of the store by name: find, list, tag, remove, import."""
+"""The catalog of images: find, list, tag, remove, import."""
 
 from __future__ import annotations
 
@@ -55,7 +55,7 @@ class Images:
         self._context = context
 
     def all(self) -> list[tuple[ImageRecord, Names]]:
-        """Return every image with its names (name → digest as pulled), newest first."""
+        """Return all images with their names (name → digest as pulled), newest first."""
         records = self._context.store.records
         names: dict[str, Names] = {}
         for entry in records.names():
@@ -64,14 +64,14 @@ class Images:
         return sorted(pairs, key=lambda pair: pair[0].created, reverse=True)
 
     def names_of(self, record: ImageRecord) -> Names:
-        """Return the names of one image with the digest each was pulled or pushed as."""
+        """Return an image's names, each with the digest at which it was pulled or pushed."""
         names = self._context.store.records.names(record.manifest.digest)
         return {entry.name: entry.target_digest for entry in names}
 
     def find(self, text: str) -> ImageRecord:
-        """Return the image that a name, ID, unique ID prefix or digest means.
+        """Return the image with this name, ID, unique ID prefix or digest.
 
-        Raises :class:`ImageNotFoundError`, with near names when there are any.
+        Raises :class:`ImageNotFoundError`, with similar names as a hint.
         """
         record = self.lookup(text)
         if record is None:
@@ -79,7 +79,7 @@ class Images:
         return record
 
     def lookup(self, text: str) -> ImageRecord | None:
-        """Return the image that ``text`` means, or None."""
+        """Return the image that ``text`` refers to, or None."""
         records = self._context.store.records
         try:
             reference: Reference | None = Reference.parse(text)
@@ -100,13 +100,13 @@ class Images:
                 )
             return found[0] if found else None
         if reference is None:
-            Reference.parse(text)  # neither a name nor an ID: raise what is wrong with the name
+            Reference.parse(text)  # neither a name nor an ID: raise the parser's error
         return None
 
     def named_by(self, text: str) -> list[tuple[ImageRecord, tuple[str, ...]]]:
-        """Return images with the names that ``text`` means: one name, all of a repository, or none.
+        """Return images with the names selected by ``text``: one, a repository's, or none.
 
-        A repository without a tag means all its tags; an ID means the image without a name.
+        A repository without a tag selects all its tags; an ID selects the image without a name.
         Raises :class:`ImageNotFoundError`.
         """
         store = self._context.store
@@ -127,7 +127,7 @@ class Images:
         return [(self.find(text), (entry.name,) if entry and reference.tag else ())]
 
     def tags_of(self, repository: str) -> list[Reference]:
-        """Return the names that images have in a repository; raise when there are none."""
+        """Return the images' names in a repository; raise if there are none."""
         wanted = whole_repository(repository)
         names = [Reference.parse(entry.name) for entry in self._context.store.records.names()]
         found = [name for name in names if name.name == wanted.name and name.tag]
@@ -151,11 +151,11 @@ class Images:
         return None
 
     def like(self, reference: Reference) -> list[str]:
-        """Return names of this store that may be meant: other tags, else names spelt alike."""
+        """Return similar names in this store: other tags, else names with a similar spelling."""
         import difflib
 
         def bare(item: Reference) -> str:
-            return item.repository.removeprefix("library/")  # what all share is no likeness
+            return item.repository.removeprefix("library/")  # a prefix of all names
 
         known = [Reference.parse(entry.name) for entry in self._context.store.records.names()]
         others = [item for item in known if item != reference]
@@ -180,7 +180,7 @@ class Images:
         return parse_image_config(self._context.store.content.read(record.config_digest))
 
     def tag(self, source: str, target: str) -> None:
-        """Give the image ``source`` the name ``target``, taking it from another if need be."""
+        """Add the name ``target`` to the image ``source``, moving it from another if necessary."""
         reference = Reference.parse(target)
         if reference.digest:
             raise InvalidReferenceError(f"a tag cannot be a digest: {target!r}")
@@ -190,7 +190,7 @@ class Images:
         self.note("tag", record, reference.familiar)
 
     def note(self, action: str, record: ImageRecord, name: str = "") -> None:
-        """Write down what happened to an image, under the name that was used or its ID."""
+        """Record an event of an image, under the name that was used or its ID."""
         image_id = record.config_digest
         self._context.journal.record("image", action, image_id, {"name": name or image_id})
 
@@ -230,11 +230,11 @@ class Images:
     def remove(
         self, text: str, users: Iterable[tuple[str, str, bool]], *, force: bool
     ) -> list[str]:
-        """Remove a name, or an image with its last name; return Docker's lines about it.
+        """Remove a name, or an image with its last name; return Docker's messages.
 
-        ``users`` are ``(container name, manifest digest, is running)``.  Raises
-        :class:`InUseError` when a container (running, even with ``force``) needs the image, or
-        when an ID with several names is given without ``force``.
+        ``users`` are ``(container name, manifest digest, is running)``.  Raises :class:`InUseError`
+        if a container (with ``force``: a running one) needs the image, or if an ID with several
+        names is given without ``force``.
         """
         store = self._context.store
         record = self.find(text)
@@ -243,7 +243,7 @@ class Images:
         using = [user for user in users if user[1] == record.manifest.digest]
         if not by_id:
             reference = Reference.parse(text)
-            # A digest without that very name: whatever its repository calls the image.
+            # A digest that is not a name itself selects the image under any name in its repository.
             same = [name for name in names if Reference.parse(name).name == reference.name]
             chosen = [str(reference)] if str(reference) in names else same
         else:
@@ -268,7 +268,7 @@ class Images:
         lines = [f"Untagged: {text}" for text in self.released(record, names, chosen)]
         if last and not using:
             taken = {user[1] for user in users}
-            for gone in (record, *self._left_by(record)):
+            for gone in (record, *self._orphans_of(record)):
                 if gone.manifest.digest not in taken:
                     store.delete_image(gone.manifest.digest)
                     self.note("delete", gone)
@@ -276,9 +276,9 @@ class Images:
         return lines
 
     def released(self, record: ImageRecord, names: Names, chosen: Iterable[str]) -> Iterator[str]:
-        """Yield the names that an image loses with ``chosen`` of its names, as Docker tells them.
+        """Yield the names that an image loses along with ``chosen``, in Docker's form.
 
-        The digest in a registry's repository goes with the last tag there.
+        A digest in a registry's repository is removed with the last tag there.
         """
         left = [Reference.parse(name) for name in names]
         sources = self._context.store.records.blob_sources(record.config_digest)
@@ -290,10 +290,10 @@ class Images:
             if known and reference.tag and reference.name not in [one.name for one in left]:
                 yield reference.with_digest(names[name]).familiar
 
-    def _left_by(self, record: ImageRecord) -> list[ImageRecord]:
-        """Return the images for other platforms that nobody has a name for without this one."""
+    def _orphans_of(self, record: ImageRecord) -> list[ImageRecord]:
+        """Return the images for other platforms that only this image's name keeps."""
         pairs = [pair for pair in self.all() if pair[0].manifest != record.manifest]
-        left = companions([*pairs, (record, {"": ""})]) - companions(pairs)
+        left = index_members([*pairs, (record, {"": ""})]) - index_members(pairs)
         return [other for other, _ in pairs if other.manifest.digest in left]
 
     def _is_name(self, text: str, names: Names) -> bool:
@@ -313,7 +313,7 @@ class Images:
         platform: Platform | None = None,
         cancel: CancelToken,
     ) -> ImageRecord:
-        """Make an image of one layer from a tar of a root file system."""
+        """Create an image of one layer from the tar of a root file system."""
         with self._context.store.leases.hold() as lease:
             layer = self._context.store.snapshots.import_tar(source, lease=lease, cancel=cancel)
             created = rfc3339(time.time())
@@ -336,9 +336,10 @@ class Images:
         lease: Lease | None = None,
         author: str = "",
     ) -> ImageRecord:
-        """Write configuration and manifest of an image made of layers in the store.
+        """Write configuration and manifest of an image of layers in the store.
 
-        ``lease`` protects them until the image is recorded; ``platform`` is the host's otherwise.
+        ``lease`` protects them until the image is recorded; without ``platform`` the host's is
+        used.
         """
         from jupyter_containers.engine.images.places.store import image_record
 
@@ -364,7 +365,7 @@ class Images:
         return record
 
     def familiar(self, names: Mapping[str, str]) -> tuple[tuple[str, ...], tuple[str, ...]]:
-        """Return names as Docker prints them, and ``repository@digest`` for each repository."""
+        """Return names as Docker prints them, and one ``repository@digest`` per repository."""
         parsed = [(Reference.parse(name), digest) for name, digest in names.items()]
         tagged = tuple(reference.familiar for reference, _ in parsed if reference.tag)
         digests = {f"{reference.familiar_name}@{digest}" for reference, digest in parsed}
@@ -377,13 +378,13 @@ class Images:
         *,
         all: bool = False,  # Docker's flag
     ) -> list[T]:
-        """Return ``make(record, names)`` for each image that ``images --filter`` values select.
+        """Return ``make(record, names)`` for each image selected by ``images --filter``.
 
-        Those that a named image has beside it for other platforms are there with ``all``.
+        With ``all``, this includes the images for other platforms in a named image's index.
         """
         selection = Selection(filters, self.find)
         pairs = self.all()
-        hidden = frozenset() if all else companions(pairs)
+        hidden = frozenset() if all else index_members(pairs)
         chosen = (
             (record, selection.names(record, names))
             for record, names in pairs
@@ -392,8 +393,8 @@ class Images:
         return [make(record, names) for record, names in chosen if names is not None]
 
 
-def companions(pairs: Iterable[tuple[ImageRecord, Names]]) -> frozenset[str]:
-    """Return the manifests without a name that belong to a named image: of its index."""
+def index_members(pairs: Iterable[tuple[ImageRecord, Names]]) -> frozenset[str]:
+    """Return the manifests without a name in the index of a named image."""
     pairs = list(pairs)
     named = {record.index_digest for record, names in pairs if names} - {""}
     return frozenset(
@@ -409,7 +410,7 @@ def _familiar(names: Iterable[str]) -> list[str]:
 
 @contextmanager
 def open_archive(source: str | Path | BinaryIO | bytes) -> Iterator[tuple[BinaryIO, str]]:
-    """Yield a tar (a path, an open file or its bytes) for reading, and what to call it.
+    """Yield a tar (a path, an open file or its bytes) for reading, and its name for messages.
 
     Raises :class:`InvalidArgumentError` for a path that cannot be read.
     """
@@ -427,7 +428,7 @@ def open_archive(source: str | Path | BinaryIO | bytes) -> Iterator[tuple[Binary
 
 
 def whole_repository(name: str) -> Reference:
-    """Return the repository that ``name`` means; raise where it names one image of it."""
+    """Return the repository ``name``; raise if it has a tag or digest."""
     if "@" in name or ":" in name.rpartition("/")[2]:
         raise InvalidArgumentError(
             "tag can't be used with --all-tags/-a", hint="name the repository only"
@@ -439,7 +440,7 @@ def whole_repository(name: str) -> Reference:
 def fetched_archive(
     source: str | Path | BinaryIO | bytes, store: Store, cancel: CancelToken
 ) -> Iterator[tuple[BinaryIO, str]]:
-    """Yield a tar as :func:`open_archive` does, downloaded before when it is an address."""
+    """Yield a tar as :func:`open_archive` does, after downloading it if it is a URL."""
     if not isinstance(source, str) or not source.startswith(("http://", "https://")):
         with open_archive(source) as opened:
             yield opened

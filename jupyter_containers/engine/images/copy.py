@@ -1,8 +1,8 @@
-"""Images from one place to another: what pull, push, load, save and others have in common.
+"""Copies images from one place to another: the core of pull, push, load and save.
 
-A copy protects what it reads and what it writes, tells the destination all that will come, brings
-every image once, and names last.  Documents go as they are, so digests stay; only a destination
-that compresses layers again gets manifests that fit them.
+A copy protects its source and its destination from garbage collection, announces all targets to the
+destination, copies every image once, and sets names last.  Documents are copied unchanged, so
+digests stay the same; only a destination that recompresses layers gets new manifests.
 """
 
 from __future__ import annotations
@@ -27,10 +27,10 @@ from jupyter_containers.oci.image import Index, Manifest, parse_manifest
 def copy(
     source: Source, destination: Destination, targets: Sequence[Target], transfer: Transfer
 ) -> list[Target]:
-    """Copy images with their names; return them as they are at the destination.
+    """Copy images with their names; return the targets as they are at the destination.
 
-    An image that several targets hold is copied once.  Raises what the two places raise; the
-    first failure ends everything.
+    An image of several targets is copied once.  Raises the errors of the two places; the first
+    failure ends the copy.
     """
     for target in targets:
         wanted = _digests(target)
@@ -45,7 +45,7 @@ def copy(
                 copied[image.digest] = destination.receive(image, source, transfer)
             if target.index is not None and (document := copied[image.digest].document):
                 destination.put(document)
-        found.append(_renewed(target, copied))
+        found.append(_rebuild_target(target, copied))
         destination.tag(found[-1])
     return found
 
@@ -53,9 +53,9 @@ def copy(
 def choose(
     source: Source, document: RawDocument, platform: Platform, subject: str = ""
 ) -> Target | None:
-    """Return the image that a document means for a platform; None where its index has none.
+    """Return the image in a document for a platform; None if its index has none.
 
-    Raises :class:`VerificationError`, naming the ``subject``, for an index inside an index.
+    Raises :class:`VerificationError`, naming ``subject``, for an index inside an index.
     """
     parsed = parse_manifest(document)
     if isinstance(parsed, Manifest):
@@ -76,15 +76,15 @@ def image_of(document: RawDocument, platform: Platform | None = None, subject: s
 
 
 def _digests(target: Target) -> list[str]:
-    """Return the digests of all that a target consists of."""
+    """Return the digests of all parts of a target."""
     found = [target.index.digest] if target.index else []
     for image in target.images:
         found += [image.digest, *(blob.digest for blob in image.blobs)]
     return found
 
 
-def _renewed(target: Target, copied: Mapping[str, Image]) -> Target:
-    """Return the target as it is at the destination, with an index of what became of its images."""
+def _rebuild_target(target: Target, copied: Mapping[str, Image]) -> Target:
+    """Return the target as it is at the destination, with an index of the copied images."""
     images = tuple(copied[image.digest] for image in target.images)
     if target.index is None or images == target.images:
         return replace(target, images=images)

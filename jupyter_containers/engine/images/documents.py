@@ -45,7 +45,7 @@ def image_document(
 
 
 def _overlay(folders: tuple[Path, ...]) -> dict[str, str] | None:
-    """Return where the layers are, in Docker's words: the topmost apart from those below it."""
+    """Return the layer folders in Docker's form: the topmost apart from the lower ones."""
     if not folders:
         return None
     below = ":".join(str(folder) for folder in folders[1:])
@@ -53,7 +53,7 @@ def _overlay(folders: tuple[Path, ...]) -> dict[str, str] | None:
 
 
 def execution_document(config: ExecutionConfig) -> dict[str, Any]:
-    """Return the ``Config`` object that image and container documents share."""
+    """Return the ``Config`` object of image and container documents."""
     return {
         "User": config.user,
         "ExposedPorts": {name: {} for name in config.exposed_ports} or None,
@@ -71,10 +71,10 @@ def execution_document(config: ExecutionConfig) -> dict[str, Any]:
 
 
 def healthcheck_document(check: Healthcheck | None) -> Any:
-    """Return the ``Healthcheck`` object; None for none."""
+    """Return the ``Healthcheck`` object; None without one."""
     return msgspec.json.decode(msgspec.json.encode(check))
 
 
 def list_or_none(values: tuple[str, ...] | None) -> list[str] | None:
-    """Return the values as Docker writes a list: null for an empty one."""
+    """Return the values as Docker writes a list: null if empty."""
     return list(values) if values else None

@@ -1,4 +1,4 @@
-"""An image as the caller holds it: a value with verbs."""
+"""The handle of an image: its record and the verbs for it."""
 
 from __future__ import annotations
 
@@ -16,11 +16,11 @@ if TYPE_CHECKING:
 
 
 class Image:
-    """One image of the store, as it was when this value was made.
+    """An image of the store, as of the time of this value.
 
-    ``id`` is the digest of the image's configuration, ``names`` the references that point here
-    (``repository:tag`` as Docker prints them), ``digests`` the ``repository@digest`` under which
-    registries know it, ``size`` the bytes of all its unpacked layers.
+    ``id`` is the digest of the image's configuration, ``names`` are its references
+    (``repository:tag`` as Docker prints them), ``digests`` its ``repository@digest`` in registries,
+    ``size`` the bytes of all its unpacked layers.
     """
 
     def __init__(
@@ -51,30 +51,30 @@ class Image:
 
     @property
     def created(self) -> datetime | None:
-        """When the image was made, as its configuration says; None when it does not."""
+        """The creation time in the image's configuration; None if absent."""
         return parse_time(self.record.created)
 
     @property
     def os(self) -> str:
-        """The operating system, in Go's words."""
+        """The operating system, as a Go ``GOOS`` value."""
         return self.platform.os
 
     @property
     def architecture(self) -> str:
-        """The architecture, in Go's words."""
+        """The architecture, as a Go ``GOARCH`` value."""
         return self.platform.architecture
 
     def tag(self, name: str) -> Image:
-        """Give the image one more name; return it with its new names."""
+        """Add a name to the image; return it with its new names."""
         self._service.tag(self.id, name)
         return self._service.get(name)
 
     def push(self, name: str | None = None, *, emit: EventSink | None = None) -> str:
-        """Send the image to the registry its name names; return the manifest's digest."""
+        """Push the image to its name's registry; return the manifest's digest."""
         return self._service.push(name or self.name, emit=emit or discard)
 
     def history(self) -> list[HistoryEntry]:
-        """Return how the image came to be, newest step first."""
+        """Return the image's build history, newest step first."""
         return self._service.history(self.id)
 
     def inspect(self) -> dict[str, Any]:

@@ -1,7 +1,7 @@
-"""Images for several platforms that belong together: one index names them all.
+"""Images for several platforms that one index joins.
 
-A name means the image for this machine; the others are recorded beside it, under the same index.
-OCI Image Specification 1.1, image-index.md.
+A name refers to the image for this machine; the other images are recorded with the same index.  OCI
+Image Specification 1.1, image-index.md.
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 
 
 def related(context: EngineContext, record: ImageRecord) -> list[ImageRecord]:
-    """Return the image and those of its index that are here."""
+    """Return the image and the other stored images of its index."""
     others = [
         other
         for other in context.store.records.images()
@@ -36,9 +36,9 @@ def related(context: EngineContext, record: ImageRecord) -> list[ImageRecord]:
 
 
 def for_platform(context: EngineContext, record: ImageRecord, platform: Platform) -> ImageRecord:
-    """Return the image, or the one of its index, that serves ``platform`` best.
+    """Return the image, or the one of its index, that matches ``platform`` best.
 
-    Raises :class:`ImageNotFoundError` when none does.
+    Raises :class:`ImageNotFoundError` if none matches.
     """
     found = related(context, record)
     best = max(found, key=lambda one: platform.match_score(one.platform))
@@ -54,7 +54,7 @@ def for_platform(context: EngineContext, record: ImageRecord, platform: Platform
 def whole_index(
     context: EngineContext, record: ImageRecord
 ) -> tuple[RawDocument, list[ImageRecord]] | None:
-    """Return the image's index with all its images; None unless every one of them is here."""
+    """Return the image's index with all its images; None unless all of them are stored."""
     content = context.store.content
     if not record.index_digest or not content.has(record.index_digest):
         return None
@@ -70,7 +70,7 @@ def whole_index(
 
 @dataclass(frozen=True, slots=True)
 class NamePush:
-    """Sends what a name means: one image, or all of an index when all of them are here."""
+    """Pushes a name's image, or its whole index if all its images are stored."""
 
     context: EngineContext
     emit: EventSink
@@ -79,7 +79,7 @@ class NamePush:
     platform: Platform | None = None
 
     def push(self, record: ImageRecord, reference: Reference) -> str:
-        """Send the image to ``reference``; return the digest that the name has there."""
+        """Push the image to ``reference``; return the digest of the name there."""
         whole = None if self.platform else whole_index(self.context, record)
         index, records = whole or (None, [record])
         if self.platform:

@@ -1,9 +1,9 @@
-"""Layers on their way in, as one pipeline: several arrive at once while one chain is unpacked.
+"""The intake pipeline: layers arrive in parallel while one chain is unpacked.
 
-A *receiver* brings one layer's blob into the store (from a registry, from an archive); several run
-at once.  One more thread unpacks the layers from the lowest to the highest, each from bytes that
-may still be arriving.  What is in memory at any moment is a few chunks for each of them: bytes
-that nobody is ready for are on disk.
+A *receiver* brings one layer's blob into the store (from a registry or an archive); several run in
+parallel.  One more thread unpacks the layers from the lowest to the highest, each possibly while
+its bytes still arrive.  Only a few chunks of each layer are in memory; bytes that cannot be
+unpacked yet are on disk.
 """
 
 from __future__ import annotations
@@ -35,13 +35,13 @@ _POLL_SECONDS = 0.05
 
 @dataclass(frozen=True)
 class Arrival:
-    """One layer that arrives: ``blob`` as announced, ``diff_id`` as the configuration says.
+    """An arriving layer: ``blob`` as announced, ``diff_id`` from the configuration.
 
-    ``named`` says that a manifest names this very blob: another form of the layer (compressed, or
-    compressed differently) does not stand in for it.
+    ``named`` means that a manifest names this very blob: another form of the layer (uncompressed,
+    or compressed differently) cannot replace it.
 
-    The receiver calls :meth:`offer` as soon as its bytes can be read, and :meth:`settle` when the
-    blob is in the store, verified.
+    The receiver calls :meth:`offer` once its bytes can be read, and :meth:`settle` once the
+    verified blob is in the store.
     """
 
     blob: Descriptor
@@ -54,41 +54,41 @@ class Arrival:
     _settled: Future[Descriptor] = field(default_factory=Future)
 
     def offer(self, open_blob: Callable[[], BinaryIO]) -> None:
-        """Let the unpacking begin; ``open_blob`` may give bytes that still arrive."""
+        """Make the layer readable; ``open_blob`` may return bytes that still arrive."""
         if not self._source.done():
             self._source.set_result(open_blob)
 
     def settle(self, blob: Descriptor) -> None:
-        """Tell that the blob is in the store, and under which descriptor."""
+        """Mark the blob as stored, under this descriptor."""
         self._settled.set_result(blob)
 
     def fail(self) -> None:
-        """Let nobody wait for a layer that will not come."""
+        """Mark the layer as failed, so that no thread waits for it."""
         for future in (self._source, self._settled):
             if not future.done():
                 future.set_exception(OperationCancelledError("the layer did not arrive"))
 
     @property
     def has_settled(self) -> bool:
-        """True once the blob is in the store, or failed to be."""
+        """Whether the blob is stored or has failed."""
         return self._settled.done()
 
     def source(self, cancel: CancelToken) -> Callable[[], BinaryIO]:
-        """Wait until there is something to read, and return how to open it."""
-        return _awaited(self._source, cancel)
+        """Wait until the layer is readable; return the function that opens it."""
+        return _wait_for(self._source, cancel)
 
     def settled(self, cancel: CancelToken) -> Descriptor:
-        """Wait until the blob is in the store, and return its descriptor."""
-        return _awaited(self._settled, cancel)
+        """Wait until the blob is stored; return its descriptor."""
+        return _wait_for(self._settled, cancel)
 
 
 def arrivals(
     blobs: Sequence[Descriptor], diff_ids: Sequence[str], *, named: bool = True
 ) -> list[Arrival]:
-    """Return the layers of an image, lowest first, none of them here yet.
+    """Return the layers of an image, lowest first, none of them received yet.
 
-    ``named`` is False for an image without a manifest: any form of its layers will do.  Raises
-    :class:`VerificationError` where the manifest and the configuration do not agree, and
+    ``named`` is False for an image without a manifest: any form of its layers is accepted.  Raises
+    :class:`VerificationError` if the manifest and the configuration disagree, and
     :class:`UnsupportedError` for more layers than can be mounted.
     """
     if len(blobs) != len(diff_ids):
@@ -108,7 +108,7 @@ def arrivals(
 
 
 def announce(blobs: Iterable[Descriptor], emit: EventSink) -> None:
-    """Tell of all blobs that will be worked on, before the first one's turn comes."""
+    """Report all blobs as waiting, before the first one is processed."""
     for blob in blobs:
         task = short_id(blob.digest)
         emit(TaskStarted(task, task, blob.size))
@@ -116,8 +116,8 @@ def announce(blobs: Iterable[Descriptor], emit: EventSink) -> None:
 
 
 @contextmanager
-def told(emit: EventSink, task: str, *, reason: bool = True) -> Iterator[None]:
-    """Tell that a task failed, with the ``reason``, when the work in this block fails."""
+def reporting_failure(emit: EventSink, task: str, *, reason: bool = True) -> Iterator[None]:
+    """Report a task as failed, with the ``reason``, if the block raises."""
     started = time.monotonic()
     try:
         yield
@@ -142,8 +142,8 @@ def take_in(
 ) -> list[Descriptor]:
     """Receive and unpack all layers; return the descriptors of their blobs, lowest first.
 
-    ``receive`` runs in ``workers`` threads; ``words`` says how a layer is reported when it is done.
-    The first failure ends everything.
+    ``receive`` runs in ``workers`` threads; ``words`` is the report of a finished layer.  The first
+    failure ends everything.
     """
     lease.add(*(layer.chain_id for layer in layers))
     announce([layer.blob for layer in layers], emit)
@@ -154,14 +154,14 @@ def take_in(
             layer.settle(known)
             return
         try:
-            with told(emit, layer.task):
+            with reporting_failure(emit, layer.task):
                 receive(layer)
         finally:
-            layer.fail()  # does nothing to one that has come
+            layer.fail()  # no effect if it has arrived
 
     def unpacked() -> None:
         for layer in layers:
-            with told(emit, layer.task):
+            with reporting_failure(emit, layer.task):
                 _unpack(store, layer, words, emit, cancel)
 
     jobs: list[Callable[[], None]] = [unpacked]
@@ -171,9 +171,9 @@ def take_in(
 
 
 def _already_here(store: Store, layer: Arrival) -> Descriptor | None:
-    """Return the blob of a layer that is unpacked and whose blob is here too.
+    """Return the stored blob of a layer that is also unpacked, or None.
 
-    A blob that a manifest names must be that very one: ``save`` and ``push`` send it.
+    A blob that a manifest names must be exactly that one, because ``save`` and ``push`` send it.
     """
     record = store.snapshots.get(layer.chain_id)
     if record is None:
@@ -207,7 +207,7 @@ def _unpack(store: Store, layer: Arrival, words: str, emit: EventSink, cancel: C
     emit(TaskFinished(layer.task, "done", words, time.monotonic() - started))
 
 
-def _awaited(future: Future[T], cancel: CancelToken) -> T:
+def _wait_for(future: Future[T], cancel: CancelToken) -> T:
     while True:
         try:
             return future.result(_POLL_SECONDS)

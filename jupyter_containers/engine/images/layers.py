@@ -1,8 +1,8 @@
-"""What the layers of an image hold, and how two images differ.
+"""The contents of an image's layers, and the difference between two images.
 
-*Efficiency* and *wasted bytes* are those of ``dive``: for every path, the bytes that all layers
-together spend on it; a path that more than one layer writes or removes is wasted, and efficiency
-is the share of the smallest version of every path in all bytes spent.
+*Efficiency* and *wasted bytes* are defined as in ``dive``: of every path, count the bytes in all
+layers; a path that more than one layer writes or removes is wasted; efficiency is the size of every
+path's smallest version divided by all bytes.
 """
 
 from __future__ import annotations
@@ -20,9 +20,9 @@ from jupyter_containers.store.layertree import FileState, LayerChange, MergedTre
 
 @dataclass(frozen=True, slots=True)
 class LayerView:
-    """One layer: the instruction that made it and its changes; ``size`` is that of its files.
+    """One layer: its instruction and its changes; ``size`` is that of its files in bytes.
 
-    ``wasted`` are its bytes on paths that other layers write or remove as well.
+    ``wasted`` are its bytes on paths that other layers also write or remove.
     """
 
     number: int
@@ -40,7 +40,7 @@ class LayerView:
 
 @dataclass(frozen=True, slots=True)
 class WastedPath:
-    """A path on which several layers spend bytes; ``size`` is all of them together."""
+    """A path in several layers; ``size`` is their total in bytes."""
 
     path: str
     size: int
@@ -66,7 +66,7 @@ class ImageLayers:
 
 @dataclass(frozen=True, slots=True)
 class FileDifference:
-    """A path that is not the same in two images; sizes are 0 where it is not there."""
+    """A path that differs between two images; sizes are 0 where it is missing."""
 
     path: str
     kind: str
@@ -76,7 +76,7 @@ class FileDifference:
 
 @dataclass(frozen=True, slots=True)
 class SettingDifference:
-    """A setting of the configuration (``Env PATH``, ``Cmd``) that is not the same; None: unset."""
+    """A setting of the configuration (``Env PATH``, ``Cmd``) that differs; None if unset."""
 
     setting: str
     before: str | None
@@ -85,7 +85,7 @@ class SettingDifference:
 
 @dataclass(frozen=True, slots=True)
 class ImageDifference:
-    """What makes the second image different from the first."""
+    """The difference from the first image to the second."""
 
     first: str
     second: str
@@ -97,7 +97,7 @@ class ImageDifference:
 
 
 def layers_of(context: EngineContext, images: Images, text: str) -> ImageLayers:
-    """Return the layers of the image that ``text`` means."""
+    """Return the layers of the image ``text``."""
     record = images.find(text)
     config = images.config(record)
     tree, views = MergedTree(), []
@@ -124,7 +124,7 @@ def layers_of(context: EngineContext, images: Images, text: str) -> ImageLayers:
 def _efficiency(
     layers: Sequence[LayerView],
 ) -> tuple[list[LayerView], tuple[WastedPath, ...], float]:
-    """Return the layers with what each of them wastes, the wasted paths, and the efficiency."""
+    """Return the layers with their wasted bytes, the wasted paths, and the efficiency."""
     spent: dict[str, list[tuple[int, int]]] = {}
     for number, layer in enumerate(layers):
         leads = _inner_folders(layer.changes)
@@ -151,7 +151,7 @@ def _inner_folders(changes: Iterable[LayerChange]) -> set[str]:
 
 
 def difference(context: EngineContext, images: Images, first: str, second: str) -> ImageDifference:
-    """Return how the image ``second`` differs from ``first``: files, settings, size."""
+    """Return the difference from image ``first`` to ``second``: files, settings, size."""
     one, other = images.find(first), images.find(second)
     shared = 0
     for mine, theirs in zip(one.chain_ids, other.chain_ids, strict=False):
@@ -161,7 +161,7 @@ def difference(context: EngineContext, images: Images, first: str, second: str) 
     return ImageDifference(
         first,
         second,
-        tuple(_file_differences(_merged(context, one), _merged(context, other))),
+        tuple(_file_differences(_merge_layers(context, one), _merge_layers(context, other))),
         tuple(_setting_differences(images.config(one), images.config(other))),
         one.size,
         other.size,
@@ -169,7 +169,7 @@ def difference(context: EngineContext, images: Images, first: str, second: str) 
     )
 
 
-def _merged(context: EngineContext, record: ImageRecord) -> dict[str, FileState]:
+def _merge_layers(context: EngineContext, record: ImageRecord) -> dict[str, FileState]:
     tree = MergedTree()
     for folder in reversed(context.store.snapshots.lower_folders(record.chain_id)):
         tree.apply(folder)
@@ -197,7 +197,7 @@ def _setting_differences(one: ImageConfig, other: ImageConfig) -> Iterator[Setti
 
 
 def _settings(config: ImageConfig) -> dict[str, str]:
-    """Return every setting as text; of those with names of their own, each name."""
+    """Return every setting as text; settings that are mappings, key by key."""
     found = {"Architecture": config.architecture, "Os": config.os, "Author": config.author}
     for key, value in execution_document(config.config).items():
         if key == "Env":

@@ -1,4 +1,4 @@
-"""Images from an archive, a folder or another store: ``load`` and ``store share``."""
+"""Loads images from an archive, a folder or another store: ``load`` and ``store share``."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ from jupyter_containers.store.tarfiles import open_files
 
 @dataclass(frozen=True, slots=True)
 class Loaded:
-    """An image that is now in the store, and the names that it came with."""
+    """A loaded image and its names in the source."""
 
     record: ImageRecord
     names: tuple[Reference, ...]
@@ -36,11 +36,11 @@ def load(
     emit: EventSink,
     cancel: CancelToken,
 ) -> list[Loaded]:
-    """Bring all images of an archive (or of a layout's folder) into the store.
+    """Load all images of an archive or an image layout's folder into the store.
 
-    ``platform`` chooses from what is there for several; without it the host's is preferred.
-    Raises :class:`ArchiveError`, :class:`VerificationError`, :class:`ImageNotFoundError` when
-    nothing fits the platform.
+    ``platform`` selects images from an index; by default the host's is preferred.  Raises
+    :class:`ArchiveError`, :class:`VerificationError`, and :class:`ImageNotFoundError` if no image
+    is for the platform.
     """
     transfer = Transfer(emit, cancel)
     with (
@@ -63,14 +63,14 @@ def take_over(
     emit: EventSink,
     cancel: CancelToken,
 ) -> list[Loaded]:
-    """Bring images of another store, the ``owner``'s, into this one."""
+    """Copy images of the store ``owner`` into this one."""
     transfer = Transfer(emit, cancel)
     with open_store(owner, transfer) as there, open_store(context, transfer) as here:
         return loaded(here, copy(there, here, targets, transfer))
 
 
 def loaded(here: StorePlace, targets: list[Target]) -> list[Loaded]:
-    """Return what a copy brought into a store, each image once with all of its names."""
+    """Return the images of a copy, each once with all of its names."""
     names: dict[str, tuple[Reference, ...]] = {}
     records: dict[str, ImageRecord] = {}
     for target in targets:

@@ -1,9 +1,9 @@
-"""Lists of manifests that make one name serve several platforms (``manifest create``).
+"""Manifest lists, which combine images for several platforms (``manifest create``).
 
-A *draft* is kept in the store until it is pushed: a name and its *entries*, each the manifest of an
-image with the platform that it is for and the reference where it is.  A push brings every
-entry's manifest and blobs into the list's repository (mounted where the registry can, copied
-elsewhere) and then the list itself.  OCI Image Specification 1.1, image-index.md.
+A *draft* is kept in the store until it is pushed: a name and its *entries*, each a reference to an
+image's manifest with its platform.  A push brings every entry's manifest and blobs into the list's
+repository (by mounting if the registry can, else by copying) and then the list itself.  OCI Image
+Specification 1.1, image-index.md.
 """
 
 from __future__ import annotations
@@ -50,20 +50,20 @@ if TYPE_CHECKING:
 
 
 class DraftEntry(msgspec.Struct, frozen=True, omit_defaults=True):
-    """One image of a list: ``reference`` says where it is (a digest in a repository)."""
+    """One image of a list; ``reference`` is its digest in a repository."""
 
     reference: str
     descriptor: Descriptor
 
 
 class Draft(msgspec.Struct, frozen=True):
-    """A list that is being made."""
+    """A list that has not been pushed yet."""
 
     name: str
     entries: tuple[DraftEntry, ...]
 
     def document(self) -> RawDocument:
-        """Return the index; Docker's kind when all its images are Docker's."""
+        """Return the index; in Docker's format if all its images are Docker's."""
         descriptors = tuple(entry.descriptor for entry in self.entries)
         docker = all(entry.media_type == DOCKER_MANIFEST for entry in descriptors)
         kind = DOCKER_LIST if docker and descriptors else INDEX
@@ -73,7 +73,7 @@ class Draft(msgspec.Struct, frozen=True):
 
 
 class ManifestLists:
-    """The drafts of one store, and what registries have of that kind."""
+    """The drafts of one store, and the manifest lists of registries."""
 
     def __init__(self, context: EngineContext, images: Images, *, insecure: bool = False) -> None:
         self._context, self._images, self._insecure = context, images, insecure
@@ -85,15 +85,15 @@ class ManifestLists:
     def create(
         self, name: str, images: Sequence[str], *, amend: bool, cancel: CancelToken
     ) -> Draft:
-        """Draft a list of images; with ``amend``, add to the draft of that name.
+        """Create a draft of images; with ``amend``, add to an existing draft.
 
-        Raises :class:`AlreadyExistsError` for a draft that is there, without ``amend``.
+        Raises :class:`AlreadyExistsError` for an existing draft without ``amend``.
         """
         key = str(Reference.parse(name))
         draft = self._drafts.get(key)
         if draft is not None and not amend:
             raise AlreadyExistsError(
-                f"there is a manifest list {name} already", hint="add to it with --amend"
+                f"the manifest list {name} already exists", hint="add to it with --amend"
             )
         known = {entry.descriptor.digest: entry for entry in (draft.entries if draft else ())}
         for image in images:
@@ -107,7 +107,7 @@ class ManifestLists:
         return made
 
     def annotate(self, name: str, image: str, **facts: Any) -> Draft:
-        """Change what the list says about an image's platform; an empty fact stays as it is."""
+        """Change the platform of an image in the list; empty fields stay unchanged."""
         draft = self._draft(name)
         wanted = Reference.parse(image)
         given = {key: value for key, value in facts.items() if value}
@@ -130,7 +130,7 @@ class ManifestLists:
         return entry.reference.partition("@")[0] == str(wanted)
 
     def inspect(self, name: str, cancel: CancelToken) -> RawDocument:
-        """Return the document of a draft, else what the registry has, as it sends it."""
+        """Return the document of a draft, or else the registry's, unchanged."""
         reference = Reference.parse(name)
         draft = self._drafts.get(str(reference))
         if draft is not None:
@@ -141,7 +141,7 @@ class ManifestLists:
             )
 
     def inspect_entry(self, name: str, image: str) -> Descriptor:
-        """Return what a draft says about one of its images."""
+        """Return the entry of an image in a draft."""
         wanted = Reference.parse(image)
         for entry in self._draft(name).entries:
             if self._means(wanted, entry):
@@ -149,12 +149,12 @@ class ManifestLists:
         raise ImageNotFoundError(f"manifest list {name} does not hold {image}")
 
     def remove(self, name: str) -> None:
-        """Drop a draft."""
+        """Delete a draft."""
         if not self._drafts.delete(str(Reference.parse(name))):
             raise NotFoundError(f"no manifest list {name} here")
 
     def push(self, name: str, *, purge: bool, emit: EventSink, cancel: CancelToken) -> str:
-        """Send a draft and all that it names to its registry; return its digest."""
+        """Push a draft and all its images to the registry; return its digest."""
         draft = self._draft(name)
         reference = Reference.parse(draft.name)
         transfer = Transfer(emit, cancel)
@@ -165,17 +165,17 @@ class ManifestLists:
             ) as there,
         ):
             for entry in draft.entries:
-                self._bring(here, there, entry, transfer)
+                self._copy_entry(here, there, entry, transfer)
             target = Target((), (reference,), draft.document())
             there.tag(target)
         if purge:
             self._drafts.delete(draft.name)
         return target.document.digest
 
-    def _bring(
+    def _copy_entry(
         self, here: StorePlace, there: RegistryPlace, entry: DraftEntry, transfer: Transfer
     ) -> None:
-        """Make an entry's image be in the list's repository, by its digest."""
+        """Copy an entry's image into the list's repository, by its digest."""
         reference = Reference.parse(entry.reference)
         transfer.emit(TaskStarted(entry.descriptor.digest, reference.familiar))
         with open_repository(
@@ -188,7 +188,7 @@ class ManifestLists:
         transfer.emit(TaskFinished(entry.descriptor.digest, "done", "Pushed"))
 
     def _entries(self, image: str, cancel: CancelToken) -> list[DraftEntry]:
-        """Return the image (or all images of an index) as entries; from here, where only here."""
+        """Return the image, or all images of an index, as entries; the store is a fallback."""
         reference = Reference.parse(image)
         wanted = reference.digest or reference.tag or "latest"
         try:
@@ -209,7 +209,7 @@ class ManifestLists:
         draft = self._drafts.get(str(Reference.parse(name)))
         if draft is None:
             raise NotFoundError(
-                f"no manifest list {name} here", hint=f"make one: manifest create {name} IMAGE..."
+                f"no manifest list {name} here", hint=f"create one: manifest create {name} IMAGE..."
             )
         return draft
 
@@ -223,7 +223,7 @@ class ManifestLists:
 
 
 def _platform(client: RegistryClient, repository: str, manifest: Manifest) -> Platform:
-    """Return the platform that an image's configuration names."""
+    """Return the platform in an image's configuration."""
     if manifest.config.size > _MAX_CONFIG:
         raise VerificationError(f"the configuration has {manifest.config.size} bytes")
     with client.blob(repository, manifest.config) as body:
@@ -237,7 +237,7 @@ _MAX_CONFIG = 4 * 1024 * 1024
 
 
 def changed_platform(descriptor: Descriptor, platform: Platform) -> Descriptor:
-    """Return a manifest's descriptor as a list holds it."""
+    """Return a manifest's descriptor for a list, with the platform changed."""
     return Descriptor(descriptor.media_type, descriptor.digest, descriptor.size, platform=platform)
 
 

@@ -1,4 +1,4 @@
-"""Manifest lists: one name that serves several platforms (``manifest create`` and its like)."""
+"""The service of manifest lists, which combine images for several platforms."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 
 
 class ManifestService:
-    """The drafts of manifest lists of one store."""
+    """The drafts of manifest lists in one store."""
 
     noun = "manifests"
 
@@ -36,7 +36,7 @@ class ManifestService:
         insecure: bool = False,
         cancel: CancelToken | None = None,
     ) -> RawDocument:
-        """Draft a list that makes one name serve several platforms; return its document."""
+        """Create a draft that combines images for several platforms; return its document."""
         lists = self._lists(insecure)
         return lists.create(name, images, amend=amend, cancel=cancel or CancelToken()).document()
 
@@ -51,7 +51,7 @@ class ManifestService:
         os_version: str = "",
         os_features: Sequence[str] = (),
     ) -> RawDocument:
-        """Change what a draft says about the platform of one of its images."""
+        """Change the platform of one image in a draft."""
         draft = self._lists().annotate(
             name,
             image,
@@ -71,9 +71,9 @@ class ManifestService:
         insecure: bool = False,
         cancel: CancelToken | None = None,
     ) -> RawDocument | Descriptor:
-        """Return a manifest or list as it is, of a draft or of a registry.
+        """Return a draft's or a registry's manifest or list, unchanged.
 
-        With ``image``, return what the draft ``name`` says about that image.
+        With ``image``, return that image's entry in the draft ``name``.
         """
         lists = self._lists(insecure)
         if image:
@@ -89,11 +89,11 @@ class ManifestService:
         emit: EventSink = discard,
         cancel: CancelToken | None = None,
     ) -> str:
-        """Send a draft, and the images that it names, to its registry; return the list's digest."""
+        """Push a draft and its images to the registry; return the list's digest."""
         return self._lists(insecure).push(
             name, purge=purge, emit=emit, cancel=cancel or CancelToken()
         )
 
     def remove(self, name: str) -> None:
-        """Drop a draft."""
+        """Delete a draft."""
         self._lists().remove(name)

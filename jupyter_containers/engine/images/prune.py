@@ -1,4 +1,4 @@
-"""``image prune``: remove images without a name, or all that no container uses."""
+"""``image prune``: remove images without a name, or all unused ones."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ from collections.abc import Iterable, Iterator, Mapping
 
 from jupyter_containers.engine.context import EngineContext
 from jupyter_containers.engine.garbage import GarbageCollection
-from jupyter_containers.engine.images.catalog import Images, Names, companions
+from jupyter_containers.engine.images.catalog import Images, Names, index_members
 from jupyter_containers.engine.images.selection import PRUNING, Selection
 from jupyter_containers.engine.results import PruneResult
 from jupyter_containers.store import ImageRecord
@@ -28,8 +28,8 @@ def prune_images(
     def choose(protected: frozenset[str]) -> Iterator[str]:
         used = {record.manifest_digest for record in context.containers.all()}
         pairs = images.all()
-        # Unnamed images for other platforms are part of a named one.
-        used |= protected | (frozenset() if all else companions(pairs))
+        # Unnamed images for other platforms belong to a named image's index.
+        used |= protected | (frozenset() if all else index_members(pairs))
         for record, names in pairs:
             digest = record.manifest.digest
             wanted = digest in used or (names and not all)
@@ -48,6 +48,6 @@ def prune_images(
     held = {chain for record, _ in chosen for chain in record.chain_ids}
     layers = [layer.chain_id for layer in collected.layers if layer.chain_id in held]
     removed += [f"deleted: {chain}" for chain in layers]
-    # Downloads that ended early have neither a label nor an age that a filter could mean.
+    # Interrupted downloads have no label or age that a filter could select.
     partials = 0 if filters else context.store.content.drop_partials()
     return PruneResult(tuple(removed), collected.bytes + partials)

@@ -1,4 +1,4 @@
-"""What registries still allow, as they said last: noted with each pull, shown by ``info``."""
+"""Pull limits of registries, as last reported: recorded at each pull, shown by ``info``."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 
 
 class RateLimitRecord(msgspec.Struct, frozen=True, omit_defaults=True):
-    """A registry's word of a moment: ``words`` for people, ``seen`` in seconds since the epoch."""
+    """The limit that a registry last reported: ``words`` for display, ``seen`` in epoch seconds."""
 
     registry: str
     limit: int
@@ -30,8 +30,8 @@ def _collection(store: Store) -> Collection[RateLimitRecord]:
     return store.records.collection("rate limits", RateLimitRecord)
 
 
-def note(store: Store, registry: str, limit: RateLimit | None) -> str:
-    """Write down what a registry said; return it in words, empty where it said nothing."""
+def record_limit(store: Store, registry: str, limit: RateLimit | None) -> str:
+    """Record a registry's limit; return it as text, empty if it reported none."""
     if limit is None:
         return ""
     record = RateLimitRecord(
@@ -41,11 +41,11 @@ def note(store: Store, registry: str, limit: RateLimit | None) -> str:
     if known.get(registry) is not None:
         known.replace(registry, record)
     else:
-        with suppress(AlreadyExistsError):  # another kernel was a moment earlier
+        with suppress(AlreadyExistsError):  # another kernel was faster
             known.insert(registry, None, record)
     return record.words
 
 
-def noted(store: Store) -> dict[str, str]:
-    """Return what is known of each registry, in words."""
+def known_limits(store: Store) -> dict[str, str]:
+    """Return the last known limit of each registry as text."""
     return {record.registry: record.words for record in _collection(store).all()}

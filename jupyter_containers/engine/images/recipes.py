@@ -1,4 +1,4 @@
-"""Which base images can be made from Debian's packages, and by which recipe."""
+"""Recipes of the base images that can be created from Debian's packages."""
 
 from __future__ import annotations
 
@@ -9,14 +9,14 @@ from jupyter_containers.errors import InvalidArgumentError
 from jupyter_containers.oci.reference import Reference
 
 SUITES = ("bookworm", "trixie", "bullseye", "sid")
-# For those who asked Docker Hub and have no internet.
+# Shown when Docker Hub cannot be reached.
 OFFLINE = "without internet bootstrap makes busybox, debian, python and registry:2"
 PYTHONS = {"3.9": "bullseye", "3.11": "bookworm", "3.13": "trixie"}
 
 
 @dataclass(frozen=True, slots=True)
 class Recipe:
-    """What to make: a kind with a Debian suite, and for Python its version."""
+    """A recipe: the kind of image, its Debian suite, and for Python its version."""
 
     kind: str
     suite: str = ""
@@ -25,7 +25,7 @@ class Recipe:
 
 
 def recipe_of(reference: Reference) -> Recipe:
-    """Return the recipe of a reference, or raise naming what can be made."""
+    """Return the recipe of a reference; raise with the possible images if there is none."""
     tag = reference.tag or "latest"
     name = reference.familiar_name
     if name == "busybox":
@@ -59,7 +59,7 @@ def recipe_of(reference: Reference) -> Recipe:
 
 
 def bootstrap_hint(reference: Reference) -> str:
-    """Return how to make the image without a registry; empty where there is no recipe."""
+    """Return a hint to bootstrap the image without a registry; empty if there is no recipe."""
     try:
         recipe_of(reference)
     except InvalidArgumentError:

@@ -1,9 +1,9 @@
-"""Layers that are pushed in another compression than they are stored in (``push --compression``).
+"""Recompression of layers during a push (``push --compression``).
 
-Each layer is decompressed, compressed again and sent in one pipeline, several layers at once: the
-first bytes are on the wire long before the last are compressed.  What came out is remembered by
-diff_id: a later push only asks the registry whether it still has those blobs.  The stored image
-stays as it is.
+Each layer is decompressed, compressed again and uploaded in one pipeline, several layers in
+parallel: the first bytes are uploaded long before the last are compressed.  The result is recorded
+by diff_id: a later push only asks the registry whether it still has those blobs.  The stored image
+is not changed.
 """
 
 from __future__ import annotations
@@ -44,7 +44,7 @@ _SUFFIXES = {"gzip": ("+gzip", ".gzip"), "zstd": ("+zstd", ".zstd"), "none": (".
 
 
 class CompressedLayer(msgspec.Struct, frozen=True):
-    """What a layer became in one compression."""
+    """A layer in one compression."""
 
     blob: Descriptor
 
@@ -59,7 +59,7 @@ def checked(text: str) -> Compression:
 
 @dataclass(frozen=True, slots=True)
 class Recompression:
-    """Sends images of a store whose layers get one compression on the way."""
+    """Pushes stored images with their layers in one compression."""
 
     store: Store
     lease: Lease
@@ -68,7 +68,7 @@ class Recompression:
     def send(
         self, image: Image, source: Source, registry: RegistryPlace, transfer: Transfer
     ) -> Image:
-        """Make an image be in a repository, but for its manifest; return it as it is there."""
+        """Push an image except its manifest; return the image as it is in the repository."""
         manifest = image.manifest
         config = parse_image_config(self.store.content.read(manifest.config.digest))
         registry.send([manifest.config], source, transfer)
@@ -87,7 +87,7 @@ class Recompression:
 
 @dataclass(frozen=True, slots=True)
 class _Layer:
-    """One layer on its way; ``blob`` is what the store has of it."""
+    """One layer during the push; ``blob`` is its stored form."""
 
     work: Recompression
     source: Source
@@ -97,7 +97,7 @@ class _Layer:
     diff_id: str
 
     def send(self) -> Descriptor:
-        """Make the layer be in the repository in this compression; return what it is there."""
+        """Push the layer in this compression; return its new descriptor."""
         kind, registry, emit = self.work.compression, self.registry, self.transfer.emit
         if self.blob.media_type.endswith(_SUFFIXES[kind]):
             self._upload(self.blob)
@@ -126,9 +126,9 @@ class _Layer:
         self.registry.send([blob], self.source, self.transfer)
 
     def _compress(self) -> tuple[Descriptor, bool]:
-        """Compress the layer into the store and, at the same time, onto the wire.
+        """Compress the layer into the store and upload it at the same time.
 
-        Returns its descriptor, and whether the registry has all of it.
+        Returns its descriptor, and whether the upload is complete.
         """
         content, blob, emit = self.work.store.content, self.blob, self.transfer.emit
         task, started = short_id(blob.digest), time.monotonic()
@@ -136,7 +136,7 @@ class _Layer:
         with (
             content.open(blob.digest) as source,
             content.writer() as writer,
-            _Sending(self.registry) as sending,
+            _Upload(self.registry) as sending,
         ):
 
             def put(data: bytes) -> None:
@@ -160,8 +160,8 @@ class _Layer:
         return made, sent
 
 
-class _Sending:
-    """The wire's end of a compression: it may fail, and then only says so at the end."""
+class _Upload:
+    """The upload of a compressed layer; a failure is only reported at the end."""
 
     def __init__(self, registry: RegistryPlace) -> None:
         self._stream: BlobStream | None = None
@@ -172,14 +172,14 @@ class _Sending:
         except RegistryError:
             registry.cancel.check()
 
-    def __enter__(self) -> _Sending:
+    def __enter__(self) -> _Upload:
         return self
 
     def __exit__(self, *_: object) -> None:
         self._give_up()
 
     def put(self, data: bytes) -> None:
-        """Hand over compressed bytes."""
+        """Upload compressed bytes."""
         if self._stage is not None:
             try:
                 self._stage.put(data)
@@ -187,7 +187,7 @@ class _Sending:
                 self._give_up()
 
     def finish(self, digest: str) -> bool:
-        """Complete the blob in the registry; False when that has failed somewhere."""
+        """Complete the blob in the registry; return False if the upload has failed."""
         if self._stage is None or self._stream is None:
             return False
         try:

@@ -1,4 +1,4 @@
-"""The file system of the registry image: Debian's docker-registry and the C library it needs."""
+"""The root file system of the registry image: Debian's docker-registry and its C library."""
 
 from __future__ import annotations
 
@@ -24,9 +24,9 @@ http: {{addr: ":5000"}}
 
 
 def registry_root(root: Path, source: Path) -> int:
-    """Lay out the image in ``root`` from a Debian system at ``source``; return the program's mtime.
+    """Create the image's files in ``root`` from a Debian system; return the program's mtime.
 
-    Raises :class:`ContainersError` where the source lacks a part.
+    Raises :class:`ContainersError` if a part is missing from ``source``.
     """
     root.chmod(0o755)
     for folder in ("dev", "etc/docker/registry", "proc", "sys", "tmp", "usr/bin", DATA[1:]):
@@ -41,7 +41,7 @@ def registry_root(root: Path, source: Path) -> int:
             raise ContainersError(f"{name} is not in Debian's packages here")
         _copy(found[0], root / "lib" / found[0].parent.name / name)
     loader = _loader(source)
-    # Where the program looks for it: /lib64 on amd64, /lib elsewhere.
+    # The path where the program looks for it: /lib64 on amd64, /lib elsewhere.
     _copy(loader, root / ("lib64" if "x86-64" in loader.name else "lib") / loader.name)
     files = {
         CONFIGURATION[1:]: _TEXT,

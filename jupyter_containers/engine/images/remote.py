@@ -1,4 +1,4 @@
-"""What registries have, looked at and changed without pulling: search, tags, removal."""
+"""Operations on registries without pulling: search, tags, removal."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from jupyter_containers.registry.search import FoundRepository, check_limit, spl
 
 @dataclass(frozen=True, slots=True)
 class RemoteRepository:
-    """A repository of a registry and its tags."""
+    """A repository of a registry with its tags."""
 
     registry: str
     repository: str
@@ -22,14 +22,14 @@ class RemoteRepository:
 
     @property
     def name(self) -> str:
-        """The repository as one writes it in commands."""
+        """The repository's name as written in commands."""
         return Reference(self.registry, self.repository).familiar_name
 
 
 def search(
     context: EngineContext, term: str, limit: int, cancel: CancelToken
 ) -> tuple[str, list[FoundRepository]]:
-    """Return the registry that ``[registry/]word`` names and what it finds, best first."""
+    """Return the registry of ``[registry/]word`` and its search results, best first."""
     check_limit(limit)
     registry, word = split_term(term)
     with context.registry(registry, cancel=cancel, search=True) as client:
@@ -37,7 +37,7 @@ def search(
 
 
 def tags(context: EngineContext, name: str, cancel: CancelToken) -> list[str]:
-    """Return the tags of a repository in lexical order, which not every registry keeps."""
+    """Return the tags of a repository, sorted; not every registry sorts them."""
     reference = whole_repository(name)
     with context.registry(
         reference.registry, cancel=cancel, repository=reference.repository
@@ -48,7 +48,7 @@ def tags(context: EngineContext, name: str, cancel: CancelToken) -> list[str]:
 def repositories(
     context: EngineContext, registry: str, cancel: CancelToken
 ) -> list[RemoteRepository]:
-    """Return what a registry lists, each repository with its tags."""
+    """Return a registry's repositories with their tags."""
     with context.registry(registry, cancel=cancel) as client:
         return [
             RemoteRepository(registry, name, tuple(sorted(client.tags(name))))
@@ -59,7 +59,7 @@ def repositories(
 def referrers(
     context: EngineContext, name: str, artifact_type: str, cancel: CancelToken
 ) -> tuple[Descriptor, ...]:
-    """Return what points at an image in its registry: signatures, bills of materials."""
+    """Return the referrers of an image in its registry: signatures, bills of materials."""
     reference = Reference.parse(name)
     repository = reference.repository
     with context.registry(reference.registry, cancel=cancel, repository=repository) as client:

@@ -1,4 +1,4 @@
-"""Images of the store as one archive: ``save``."""
+"""Saves images of the store in one archive: ``save``."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ __all__ = ["FORMATS", "Format", "Saved", "archive_output", "chosen", "save"]
 
 @dataclass(frozen=True, slots=True)
 class Saved:
-    """An image that goes into an archive, with its names there."""
+    """An image in an archive, with its names there."""
 
     record: ImageRecord
     target: Target
@@ -35,7 +35,7 @@ class Saved:
 def chosen(
     context: EngineContext, images: Iterable[tuple[ImageRecord, Sequence[str]]]
 ) -> list[Saved]:
-    """Return what goes into an archive: every image once, with all names asked for."""
+    """Return the contents of an archive: every image once, with all requested names."""
     names: dict[str, dict[str, None]] = {}
     records: dict[str, ImageRecord] = {}
     for record, wanted in images:
@@ -67,9 +67,9 @@ def save(
 def archive_output(
     output: str | Path | BinaryIO, compression: str | None
 ) -> Iterator[Callable[[bytes], object]]:
-    """Yield the function that writes to a file (which appears when it is complete) or a stream.
+    """Yield a function that writes to a stream, or to a file that appears once complete.
 
-    ``compression`` is gzip, zstd or none; None goes by the file's suffix (``.gz``, ``.zst``).
+    ``compression`` is gzip, zstd or none; None chooses by the file's suffix (``.gz``, ``.zst``).
     """
     if compression not in (None, "gzip", "zstd", "none"):
         raise InvalidArgumentError(

@@ -1,7 +1,7 @@
-"""Which images ``images --filter`` and ``image prune --filter`` mean.
+"""The selection of images by ``images --filter`` and ``image prune --filter``.
 
-Values of one key are alternatives, except labels, which must all be there; keys are joined by
-*and*.  ``reference`` also leaves out the other names of an image, as Docker does.
+Values of one key are alternatives, except labels, which must all match; different keys are joined
+by *and*.  ``reference`` also hides the other names of an image, as Docker does.
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ _EPOCH = datetime.fromtimestamp(0, UTC)
 
 
 class Selection:
-    """The images that filters select; ``find`` returns the image of ``before`` and ``since``.
+    """The images selected by filters; ``find`` resolves the values of ``before`` and ``since``.
 
     Raises :class:`InvalidArgumentError` for a key that is not among ``keys``.
     """
@@ -48,11 +48,11 @@ class Selection:
 
     @property
     def by_dangling(self) -> set[bool]:
-        """The values of ``dangling`` that were given."""
+        """The given values of ``dangling``."""
         return self._dangling
 
     def names(self, record: ImageRecord, names: Names) -> Names | None:
-        """Return the names under which an image is selected, or None when it is not."""
+        """Return the names under which an image is selected, or None if it is not."""
         if self._dangling and bool(names) in self._dangling:
             return None
         if not self.accepts(record):
@@ -78,7 +78,7 @@ class Selection:
 
 
 def created(record: ImageRecord) -> datetime:
-    """Return when an image was made; the epoch when it does not say."""
+    """Return an image's creation time; the epoch if it has none."""
     return parse_time(record.created) or _EPOCH
 
 

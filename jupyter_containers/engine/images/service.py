@@ -1,4 +1,4 @@
-"""Images: pull, push, tag, save, load, look at, remove."""
+"""The service of images: pull, push, tag, save, load, inspect, remove."""
 
 from __future__ import annotations
 
@@ -39,9 +39,9 @@ if TYPE_CHECKING:
     from jupyter_containers.store import ImageRecord
 
 
-# Name, manifest digest and life of each container: images in use are not removed.
+# Name, manifest digest and running state of each container: used images are not removed.
 Users = Callable[[], Sequence[tuple[str, str, bool]]]
-# Builds a Dockerfile's text without a context, under a tag: the builder stands on this service.
+# Builds a Dockerfile's text without a context, under a tag; the builder depends on this service.
 BuildText = Callable[[str, str, EventSink, CancelToken], "ImageRecord"]
 
 
@@ -62,17 +62,17 @@ class ImageService(Collection[Image]):
         self._users, self._garbage, self._build_text = users, garbage, build_text
 
     def get(self, name: str) -> Image:
-        """Return the image that a name, ID, unique ID prefix or digest means."""
+        """Return the image with this name, ID, unique ID prefix or digest."""
         return self.handle(self.catalog.find(name))
 
     def handle(self, record: ImageRecord, names: Mapping[str, str] | None = None) -> Image:
-        """Return the value for a record; ``names`` are those that it has in the store."""
+        """Return the handle for a record; ``names`` are its names in the store."""
         if names is None:
             names = self.catalog.names_of(record)
         return Image(self, record, *self.catalog.familiar(names))
 
     def provide(self, name: str, platform: str, pull: str, emit: EventSink) -> ImageRecord:
-        """Return an image to make a container of, pulled as ``pull`` says (``--pull``)."""
+        """Return an image for a new container, pulled according to ``pull`` (``--pull``)."""
         record = None if pull == "always" else self.catalog.lookup(name)
         if record is not None:
             bring(self._context, record, emit, CancelToken())
@@ -84,7 +84,7 @@ class ImageService(Collection[Image]):
         if record is not None and pull == "never":
             raise ImageNotFoundError(
                 f"no such image for {platform}: {name}",
-                hint="the image of that name that is here is for another platform",
+                hint="the stored image of that name is for another platform",
             )
         if pull == "never":
             return self.catalog.find(name)
@@ -93,23 +93,23 @@ class ImageService(Collection[Image]):
     def fetch(
         self, reference: Reference, platform: str, emit: EventSink, cancel: CancelToken
     ) -> ImageRecord:
-        """Pull one image; the error of a near miss names the images that are here."""
+        """Pull one image; the error's hint names similar images in the store."""
         from jupyter_containers.engine.images.transfer import pull
 
         wanted = Platform.parse(platform) if platform else Platform.host()
         try:
             return pull(self._context, reference, wanted, emit=emit, cancel=cancel)
         except (RegistryError, NotFoundError) as error:
-            if meant := self._meant(reference):
+            if meant := self._pull_hint(reference):
                 error.hint = "; ".join(filter(None, (meant, error.hint)))
             raise
 
-    def _meant(self, reference: Reference) -> str:
-        """Return what is here of the image that could not be pulled: itself, or names like it."""
+    def _pull_hint(self, reference: Reference) -> str:
+        """Return a hint about a failed pull: the stored image, or similar names in the store."""
         if self.catalog.lookup(str(reference)) is not None:
-            return f"{reference.familiar} is here and can be used, only nothing newer was fetched"
+            return f"{reference.familiar} is stored here and can be used"
         like = self.catalog.like(reference)
-        return f"did you mean {' or '.join(like)}, which is here?" if like else ""
+        return f"did you mean {' or '.join(like)}, which is stored here?" if like else ""
 
     @overload
     def pull(
@@ -140,7 +140,7 @@ class ImageService(Collection[Image]):
         emit: EventSink = discard,
         cancel: CancelToken | None = None,
     ) -> Image | Items[Image]:
-        """Fetch an image from its registry, or with ``all_tags`` all of a repository."""
+        """Pull an image from its registry, or with ``all_tags`` all of a repository."""
         token = cancel or CancelToken()
         if not all_tags:
             return self.handle(self.fetch(Reference.parse(name), platform or "", emit, token))
@@ -184,12 +184,12 @@ class ImageService(Collection[Image]):
         emit: EventSink = discard,
         cancel: CancelToken | None = None,
     ) -> str | dict[str, str]:
-        """Send an image to the registry that its name names; return the manifest's digest.
+        """Push an image to its name's registry; return the manifest's digest.
 
-        An image for several platforms goes with all of them and their index when they are here,
-        or is the one for ``platform``.  With ``all_tags`` all names of a repository are sent; the
-        digests are returned by name.  ``compression`` (gzip, zstd, none) is that of the layers
-        there; by default as stored.
+        An image for several platforms is pushed with its index if all its images are stored, or is
+        the one for ``platform``.  With ``all_tags`` all names of a repository are pushed; the
+        digests are returned by name.  ``compression`` (gzip, zstd, none) recompresses the layers;
+        by default they are pushed as stored.
         """
         from jupyter_containers.engine.images.indexes import NamePush
         from jupyter_containers.engine.images.recompression import checked
@@ -224,10 +224,10 @@ class ImageService(Collection[Image]):
         platform: str | None = None,
         cancel: CancelToken | None = None,
     ) -> Image:
-        """Make an image of one layer from a tar of a root file system, compressed or not.
+        """Create an image of one layer from the tar of a root file system, compressed or not.
 
-        ``source`` may be an http or https address.  ``changes`` are Dockerfile instructions
-        (CMD, ENV …) for its configuration.
+        ``source`` may be an HTTP or HTTPS URL.  ``changes`` are Dockerfile instructions (CMD, ENV
+        …) for its configuration.
         """
         self._context.quotas.check_archive("import")
         self._context.quotas.check_disk(self._context)
@@ -256,11 +256,11 @@ class ImageService(Collection[Image]):
         emit: EventSink = discard,
         cancel: CancelToken | None = None,
     ) -> None:
-        """Write images as one archive that every engine loads.
+        """Write images as one archive that other engines can load.
 
-        A repository without a tag means all its tags.  ``format`` ``oci-archive`` leaves out what
-        only Docker needs.  ``compression`` is gzip, zstd or none; without it, the suffix of
-        ``output`` decides.  A file appears when it is complete.
+        A repository without a tag selects all its tags.  ``format`` ``oci-archive`` omits the files
+        that only Docker needs.  ``compression`` is gzip, zstd or none; by default the suffix of
+        ``output`` decides.  A file appears once it is complete.
         """
         from jupyter_containers.engine.images.saving import FORMATS, archive_output, chosen, save
 
@@ -287,9 +287,10 @@ class ImageService(Collection[Image]):
         emit: EventSink = discard,
         cancel: CancelToken | None = None,
     ) -> Items[Image]:
-        """Bring the images of an archive (or of the folder of an OCI image layout) here.
+        """Load the images of an archive or an OCI image layout's folder.
 
-        The archive may be a docker-archive or an OCI layout, plain, gzip, bzip2, xz or zstd.
+        The archive may be a docker-archive or an OCI layout, uncompressed or compressed with gzip,
+        bzip2, xz or zstd.
         """
         from jupyter_containers.engine.images.loading import load
 
@@ -302,7 +303,7 @@ class ImageService(Collection[Image]):
         else:
             with open_archive(source) as (file, _):
                 loaded = load(self._context, file, wanted, emit=emit, cancel=token)
-        return self._loaded(loaded)
+        return self._record_loaded(loaded)
 
     def take(
         self,
@@ -312,7 +313,7 @@ class ImageService(Collection[Image]):
         emit: EventSink = discard,
         cancel: CancelToken | None = None,
     ) -> Items[Image]:
-        """Bring the images of a name of another store here, as a save and a load would."""
+        """Copy the images with a name from another store, as a save and a load would."""
         from jupyter_containers.engine.images.loading import take_over
         from jupyter_containers.engine.images.saving import chosen
 
@@ -328,10 +329,10 @@ class ImageService(Collection[Image]):
         )
         for image in images:
             owner.catalog.note("save", image.record)
-        return self._loaded(taken)
+        return self._record_loaded(taken)
 
-    def _loaded(self, loaded: Sequence[Loaded]) -> Items[Image]:
-        """Note what has been loaded; return it with the names that it came with."""
+    def _record_loaded(self, loaded: Sequence[Loaded]) -> Items[Image]:
+        """Record events of the loaded images; return them with their names."""
         for item in loaded:
             self.catalog.note("load", item.record)
         return [
@@ -342,14 +343,14 @@ class ImageService(Collection[Image]):
         ]
 
     def tag(self, source: str, target: str) -> None:
-        """Give an image one more name."""
+        """Add a name to an image."""
         self.catalog.tag(source, target)
 
     def remove(self, name: str, *, force: bool = False, no_prune: bool = False) -> Items[str]:
-        """Remove a name, or an image with its last name; return Docker's lines about it.
+        """Remove a name, or an image with its last name; return Docker's messages.
 
-        Layers and blobs that nothing else needs go too, unless ``no_prune`` leaves them to the
-        next prune.
+        Layers and blobs that nothing else needs are removed too, unless ``no_prune`` leaves them to
+        the next prune.
         """
         image = self.catalog.find(name)
         lines = self.catalog.remove(name, self._users(), force=force)
@@ -359,7 +360,7 @@ class ImageService(Collection[Image]):
         return lines
 
     def history(self, name: str, *, platform: str | None = None) -> Items[HistoryEntry]:
-        """Return how an image came to be, newest step first."""
+        """Return an image's build history, newest step first."""
         return self.catalog.history(self._for_platform(self.catalog.find(name), platform))
 
     def _for_platform(self, record: ImageRecord, platform: str | None) -> ImageRecord:
@@ -370,19 +371,19 @@ class ImageService(Collection[Image]):
         return for_platform(self._context, record, Platform.parse(platform))
 
     def layers(self, name: str) -> ImageLayers:
-        """Return what each layer of an image adds, changes and removes, and what it wastes."""
+        """Return the changes of each layer of an image, and its wasted bytes."""
         from jupyter_containers.engine.images.layers import layers_of
 
         return layers_of(self._context, self.catalog, name)
 
     def diff(self, first: str, second: str) -> ImageDifference:
-        """Return how the second image differs from the first: files, settings, size."""
+        """Return the difference between two images: files, settings, size."""
         from jupyter_containers.engine.images.layers import difference
 
         return difference(self._context, self.catalog, first, second)
 
     def tree(self) -> Items[LayerNode]:
-        """Return all layers as the tree in which they stand on each other, with their images."""
+        """Return all layers as a tree, each on top of its parent, with their images."""
         from jupyter_containers.engine.images.tree import image_tree
 
         return image_tree(self._context, self.catalog)
@@ -394,7 +395,7 @@ class ImageService(Collection[Image]):
         try:
             folders = self._context.store.snapshots.lower_folders(image.chain_id)
         except NotFoundError:
-            folders = ()  # a damaged store is looked at too: system check mends it
+            folders = ()  # works with a damaged store, which system check can repair
         from jupyter_containers.engine.images.documents import image_document
 
         return image_document(image, self.catalog.config(image), names, digests, folders)
@@ -402,7 +403,7 @@ class ImageService(Collection[Image]):
     def prune(self, *, all: bool = False, filters: Filters | None = None) -> PruneResult:
         """Remove images without a name; with ``all``, all that no container uses.
 
-        ``filters`` (``label``, ``label!``, ``until``, ``dangling``) spare what they do not select.
+        ``filters`` (``label``, ``label!``, ``until``, ``dangling``) select the images to remove.
         """
         return prune_images(
             self._context, self.catalog, self._garbage, all=all, filters=filters or {}
@@ -411,9 +412,9 @@ class ImageService(Collection[Image]):
     def bootstrap(
         self, name: str, *, emit: EventSink = discard, cancel: CancelToken | None = None
     ) -> Image:
-        """Make a base image from Debian's packages, without a registry.
+        """Create a base image from Debian's packages, without a registry.
 
-        An image of that name that is here already is returned as it is.
+        If an image of that name exists, it is returned unchanged.
         """
         from jupyter_containers.engine.images.bootstrap import Bootstrap
 
@@ -439,7 +440,7 @@ class ImageService(Collection[Image]):
         return frame_of(self(), IMAGE_FIELDS)
 
     def list(self, filters: Filters | None = None, all: bool = False) -> Items[Image]:
-        """Return the images, newest first; with ``all`` also those beside one for a platform."""
+        """Return the images, newest first; with ``all`` also unnamed ones for other platforms."""
         return self.catalog.listed(self.handle, filters or {}, all=all)
 
     __call__ = list
@@ -450,7 +451,7 @@ class ImageService(Collection[Image]):
 
 
 def changed(changes: str | Sequence[str], config: ExecutionConfig | None = None) -> ExecutionConfig:
-    """Return a configuration as Dockerfile instructions change it; one alone may be a string."""
+    """Return a configuration with Dockerfile instructions applied; a string is one of them."""
     lines = [changes] if isinstance(changes, str) else list(changes)
     if not lines:
         return config or ExecutionConfig()

@@ -1,9 +1,9 @@
-"""Images between a registry and the store: pull and push.
+"""Transfers images between a registry and the store: pull and push.
 
-A pull resolves the name, walks index → manifest → config, then downloads, verifies and unpacks
-the layers as one pipeline (:mod:`.intake`).  Documents and blobs are kept exactly as received.
-The image's record is written last, so an interrupted pull leaves verified blobs (found again by
-the next pull) and no image.  OCI Distribution Specification 1.1, "Pull" and "Push".
+A pull resolves the name, walks from index to manifest to config, then downloads, verifies and
+unpacks the layers in one pipeline (:mod:`.intake`).  Documents and blobs are stored exactly as
+received.  The image's record is written last, so an interrupted pull leaves no image but verified
+blobs, which the next pull reuses.  OCI Distribution Specification 1.1, "Pull" and "Push".
 """
 
 from __future__ import annotations
@@ -15,11 +15,11 @@ from typing import TYPE_CHECKING
 
 from jupyter_containers.engine.context import EngineContext
 from jupyter_containers.engine.images.copy import choose, copy
-from jupyter_containers.engine.images.intake import told
+from jupyter_containers.engine.images.intake import reporting_failure
 from jupyter_containers.engine.images.places.base import Target, Transfer, ignore_progress
 from jupyter_containers.engine.images.places.registry import RegistryPlace, open_repository
 from jupyter_containers.engine.images.places.store import StorePlace, open_store
-from jupyter_containers.engine.images.rate_limits import note
+from jupyter_containers.engine.images.rate_limits import record_limit
 from jupyter_containers.engine.images.recipes import OFFLINE, bootstrap_hint
 from jupyter_containers.errors import (
     ImageNotFoundError,
@@ -49,7 +49,7 @@ from jupyter_containers.store import ImageRecord
 if TYPE_CHECKING:
     from jupyter_containers.engine.images.recompression import Compression
 
-# Old builders wrote the configuration's type as that of any bytes; Docker takes it too.
+# Old builders gave the configuration a generic media type; Docker accepts it too.
 _CONFIG_TYPES = (CONFIG, DOCKER_CONFIG, "application/octet-stream")
 
 
@@ -61,12 +61,11 @@ def pull(
     emit: EventSink,
     cancel: CancelToken,
 ) -> ImageRecord:
-    """Fetch an image for ``platform`` into the store, name it, and return its record.
+    """Pull an image for ``platform`` into the store, name it, and return its record.
 
-    Where the image is here already, one HEAD tells whether its tag still means it, and a digest
-    needs no request at all.  Raises :class:`ImageNotFoundError` when the registry does not have it
-    (or not for the platform), other :class:`RegistryError` and :class:`VerificationError` as they
-    happen.
+    If the image is stored already, one HEAD request checks whether its tag has changed; a digest
+    needs no request at all.  Raises :class:`ImageNotFoundError` if the registry does not have it
+    (or not for the platform), other :class:`RegistryError` and :class:`VerificationError`.
     """
     transfer = Transfer(emit, cancel)
     title, started = reference.familiar, time.monotonic()
@@ -78,24 +77,24 @@ def pull(
     ):
         emit(TaskStarted(title, f"pull {title}"))
         words = "Image is up to date"
-        with told(emit, title, reason=False):
+        with reporting_failure(emit, title, reason=False):
             record, target = _up_to_date(there, here, reference, platform)
             if record is None:
                 words = "Downloaded newer image"
                 record, target = _fetch(there, here, reference, platform, transfer)
             else:
-                context.store.put_image(record, [str(_named(reference, target))], target)
+                context.store.put_image(record, [str(_target_name(reference, target))], target)
         outcome: Outcome = "done" if words.startswith("Down") else "exists"
         seconds = time.monotonic() - started
         emit(TaskFinished(title, outcome, f"{words} · {target[:19]}", seconds))
-        if left := note(context.store, there.client.registry, there.client.rate_limit):
+        if left := record_limit(context.store, there.client.registry, there.client.rate_limit):
             emit(TaskStarted(left, f"{there.client.registry}: {left}"))
             emit(TaskFinished(left, "done"))
     context.journal.record("image", "pull", title, {"name": reference.familiar_name})
     return record
 
 
-def _named(reference: Reference, target: str) -> Reference:
+def _target_name(reference: Reference, target: str) -> Reference:
     if reference.tag:
         return Reference(reference.registry, reference.repository, reference.tag)
     return reference.with_digest(target)
@@ -104,7 +103,7 @@ def _named(reference: Reference, target: str) -> Reference:
 def _up_to_date(
     there: RegistryPlace, here: StorePlace, reference: Reference, platform: Platform
 ) -> tuple[ImageRecord | None, str]:
-    """Return the image that is here, with what its name means, when the registry has no newer."""
+    """Return the stored image and its name's digest if the registry has none newer."""
     records = here.store.records
     entry = records.get_name(str(reference.with_tag(reference.tag or "latest")))
     if reference.digest:
@@ -122,7 +121,7 @@ def _up_to_date(
 
 
 def _is_whole(here: StorePlace, record: ImageRecord) -> bool:
-    """Return whether everything of an image is here, and stays so for as long as the lease."""
+    """Return whether all of an image is stored, and protected by the lease."""
     if not here.has(record.manifest.digest):
         return False
     manifest = parse_manifest(here.manifest(record.manifest))
@@ -140,38 +139,38 @@ def _fetch(
     platform: Platform,
     transfer: Transfer,
 ) -> tuple[ImageRecord, str]:
-    """Bring an image here; return its record and the digest of what its name means."""
+    """Copy an image into the store; return its record and its name's digest."""
     target = _chosen(there, reference, platform)
     kind = target.images[0].manifest.config.media_type
     if kind not in _CONFIG_TYPES:
         raise UnsupportedError(
-            f"{reference.familiar} is no container image: {kind[:100]}",
-            capability="artifacts of other kinds than images",
-            hint="a tool made for that kind of artifact can fetch it",
+            f"{reference.familiar} is not a container image: {kind[:100]}",
+            capability="artifacts that are not images",
+            hint="use a tool for that kind of artifact",
         )
     digest = target.document.digest
-    target = replace(target, names=(_named(reference, digest),))
+    target = replace(target, names=(_target_name(reference, digest),))
     [copied] = copy(there, here, [target], transfer)
     return here.record(copied.images[0]), digest
 
 
 def _chosen(there: RegistryPlace, reference: Reference, platform: Platform) -> Target:
-    """Return what the registry has under a name for a platform."""
+    """Return the registry's image under a name for a platform."""
     document = _document(there, reference)
     target = choose(there, document, platform, reference.familiar)
     if target is not None:
         return target
     index = parse_manifest(document)
-    assert isinstance(index, Index)  # a manifest is always chosen
+    assert isinstance(index, Index)  # choose() found it, or the document is a manifest
     offered = sorted({str(entry.platform) for entry in index.manifests if entry.platform})
     raise ImageNotFoundError(
         f"{reference.familiar} has no image for {platform}",
-        hint=f"it is offered for {', '.join(offered)}" if offered else "",
+        hint=f"it is available for {', '.join(offered)}" if offered else "",
     )
 
 
 def _document(there: RegistryPlace, reference: Reference) -> RawDocument:
-    """Return the manifest or index of a name; an error's hint names other ways to the image."""
+    """Return the manifest or index of a name; an error's hint names other ways to get it."""
     try:
         return there.find(reference.digest or reference.tag or "latest")
     except (RegistryError, NotFoundError) as error:
@@ -186,7 +185,7 @@ def _document(there: RegistryPlace, reference: Reference) -> RawDocument:
 def fetch(
     context: EngineContext, registry: str, repository: str, blob: Descriptor, *, cancel: CancelToken
 ) -> None:
-    """Bring one blob from a registry into the store."""
+    """Fetch one blob from a registry into the store."""
     transfer = Transfer(discard, cancel)
     reference = Reference(registry, repository)
     with (
@@ -205,10 +204,10 @@ def push(
     emit: EventSink,
     cancel: CancelToken,
 ) -> str:
-    """Send an image, or all that an index joins, to ``reference``; return its digest there.
+    """Push an image, or all images of an index, to ``reference``; return its digest there.
 
-    With ``compression`` layers that are stored in another one are compressed again on the way, and
-    the registry gets manifests that fit them.
+    With ``compression``, layers stored in another one are recompressed during the push, and the
+    registry gets matching manifests.
     """
     transfer = Transfer(emit, cancel)
     with ExitStack() as stack:

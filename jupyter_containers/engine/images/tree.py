@@ -1,4 +1,4 @@
-"""All layers of the store as the tree in which they stand on each other (``images --tree``)."""
+"""The tree of all layers in the store (``images --tree``)."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ class LayerNode:
 
 
 def image_tree(context: EngineContext, images: Images) -> list[LayerNode]:
-    """Return the lowest layers; an image without layers hangs on a node of its own."""
+    """Return the lowest layers; an image without layers gets a node of its own."""
     sizes = {layer.chain_id: layer.size for layer in context.store.snapshots.layers.all()}
     nodes: dict[str, LayerNode] = {}
     roots: list[LayerNode] = []

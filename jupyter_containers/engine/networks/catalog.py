@@ -1,7 +1,7 @@
-"""Networks by name: which there are, making and removing them.
+"""The catalog of networks: find, create, remove.
 
-The default network ``bridge`` is made when the first container needs it.  ``host`` and ``none``
-are words, not records.  How containers join networks is in :mod:`.connections`.
+The default network ``bridge`` is created when the first container needs it.  ``host`` and ``none``
+are modes without a record.  :mod:`.connections` has the code by which containers join networks.
 """
 
 from __future__ import annotations
@@ -32,7 +32,7 @@ from jupyter_containers.options.network import DEFAULT_NETWORK, MODES
 from jupyter_containers.options.network_options import NetworkOptions
 from jupyter_containers.options.values import check_name
 
-# The kernel removes a namespace, with the port on our bridge, some time after its last process.
+# The kernel removes a namespace, and its port on the bridge, some time after its last process.
 _PORTS_GONE_SECONDS, _PORTS_GONE_PAUSE = 1.0, 0.01
 
 
@@ -53,16 +53,16 @@ class Networks:
         return sorted(self._context.networks.all(), key=lambda item: item.name != DEFAULT_NETWORK)
 
     def is_default(self, network_id: str) -> bool:
-        """Return whether this is the network ``bridge``, on which there are no names."""
+        """Return whether this is the network ``bridge``, on which containers have no names."""
         network = self._context.networks.by_name(DEFAULT_NETWORK)
         return network is not None and network.id == network_id
 
     def removable(self) -> list[Network]:
-        """Return the networks that people made."""
+        """Return the networks created by users."""
         return [item for item in self._context.networks.all() if item.name != DEFAULT_NETWORK]
 
     def find(self, text: str) -> Network:
-        """Return the network that a name, ID or unique ID prefix means."""
+        """Return the network with this name, ID or unique ID prefix."""
         if text == DEFAULT_NETWORK:
             return self.default()
         network = self._context.networks.find(text)
@@ -73,7 +73,7 @@ class Networks:
         return network
 
     def default(self) -> Network:
-        """Return the network ``bridge``, made now if it is not there yet."""
+        """Return the network ``bridge``, creating it if necessary."""
         network = self._context.networks.by_name(DEFAULT_NETWORK)
         if network is not None:
             return network
@@ -83,16 +83,16 @@ class Networks:
             network = self._context.networks.by_name(DEFAULT_NETWORK)
             if network is not None:
                 return network
-            # It holds nothing that cannot be made again: a damaged record does not end every run.
+            # It can be recreated without loss: a damaged record must not make every run fail.
             for damaged in self._context.networks.damaged():
                 if damaged.name == DEFAULT_NETWORK:
                     self._context.networks.mend(damaged, None)
             return self._create(DEFAULT_NETWORK, NetworkOptions(), self._context.bridge_name)
 
     def create(self, name: str, options: NetworkOptions) -> Network:
-        """Return a new network; its bridge is made when the first container joins.
+        """Return a new network; its bridge is created when the first container joins.
 
-        Raises :class:`AlreadyExistsError` for a name, subnet or interface that is taken.
+        Raises :class:`AlreadyExistsError` for a name, subnet or interface already in use.
         """
         check_name(name, "network", shortest=1)
         if name in (DEFAULT_NETWORK, *MODES, "default"):
@@ -119,7 +119,7 @@ class Networks:
                 name=name,
                 interface=wanted or bridge_interface(network_id),
                 subnet=chosen,
-                gateway=options.gateway or _first(chosen, options.ip_range),
+                gateway=options.gateway or _gateway(chosen, options.ip_range),
                 subnet6=subnet6,
                 gateway6=options.gateway6 or (gateway_of(subnet6) if subnet6 else ""),
                 ip_range=options.ip_range,
@@ -152,9 +152,9 @@ class Networks:
         return choose_subnet(self._context.subnet_pool, used, routes)
 
     def remove(self, text: str, members: Iterable[str]) -> None:
-        """Remove a network; ``members`` are the names of the running containers in it.
+        """Remove a network; ``members`` are the names of its running containers.
 
-        Raises :class:`InUseError` while there are any.
+        Raises :class:`InUseError` if there are any.
         """
         network = self.find(text)
         if network.name == DEFAULT_NETWORK:
@@ -172,10 +172,10 @@ class Networks:
         self.note(network, "destroy")
 
     def _remove_bridge(self, network: Network) -> None:
-        """Remove the bridge, once the kernel has taken away the ports of ended containers.
+        """Remove the bridge, once the kernel has removed the ports of ended containers.
 
-        A connection that was open at a container's end may keep its port for minutes, while the
-        kernel tells a peer that answers no more: such a port is taken away then.
+        A connection that was open at a container's end can keep its port for minutes, while the
+        kernel retransmits to a peer that no longer answers: such a port is removed here.
         """
         patience = time.monotonic() + _PORTS_GONE_SECONDS
         while True:
@@ -183,22 +183,22 @@ class Networks:
                 self._context.bridge.remove_bridge(network, with_ports=time.monotonic() > patience)
                 return
             except InUseError:
-                # A container that is just starting holds an address before its record says so.
+                # A starting container has an address before its record shows it.
                 claims = self._context.endpoints.all()
                 if any(claim.network_id == network.id for claim in claims):
                     raise
             time.sleep(_PORTS_GONE_PAUSE)
 
     def note(self, network: Network, action: str, container_id: str = "") -> None:
-        """Write down what happened to a network, with Docker's attributes."""
+        """Record an event of a network, with Docker's attributes."""
         attributes = {"name": network.name, "type": network.driver}
         if container_id:
             attributes["container"] = container_id
         self._context.journal.record("network", action, network.id, attributes)
 
 
-def _first(subnet: str, ip_range: str) -> str:
-    """Return the bridge's address: the first of the range when there is one, as Docker does."""
+def _gateway(subnet: str, ip_range: str) -> str:
+    """Return the bridge's address: the first of the range if there is one, as Docker does."""
     first = str(ipaddress.ip_network(ip_range or subnet).network_address)
     return gateway_of(subnet) if first == subnet.partition("/")[0] else first
 

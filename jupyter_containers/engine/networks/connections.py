@@ -1,12 +1,12 @@
-"""How containers are connected to networks: at their start, at their end, and while they run.
+"""Connections of containers to networks: at their start, at their end, and while they run.
 
-A *connection* is what a starting container holds: an open network namespace, its endpoints and its
-reserved ports.  Addresses are taken by inserting a record under the unique name
-``network/address``, so that any number of kernels can start containers at once.  The links
-themselves are made in a thread of their own while the runtime creates the container.
+A *connection* has the network resources of a starting container: an open network namespace, its
+endpoints and its reserved ports.  Addresses are reserved by inserting a record under the unique
+name ``network/address``, so that any number of kernels can start containers at once.  The links
+themselves are created in a thread while the runtime creates the container.
 
-Ports are published to the endpoint that carries the default route, as Docker does; a container
-that is in internal networks only publishes nothing.
+As with Docker, ports are published to the endpoint that has the default route; a container that is
+only in internal networks publishes nothing.
 """
 
 from __future__ import annotations
@@ -49,9 +49,10 @@ from jupyter_containers.store.faults import finishing
 
 @dataclass(slots=True)
 class Connection:
-    """What a starting container has of the network; close it once the container holds its own.
+    """The network resources of a starting container; close it once the container has its own.
 
-    ``mode`` is host, none, container (then ``target`` is whose network it is) or bridge.
+    ``mode`` is host, none, container (then ``target`` is the container that has the network) or
+    bridge.
     """
 
     mode: str
@@ -59,7 +60,7 @@ class Connection:
     endpoints: tuple[Endpoint, ...] = ()
     reservation: PortReservation | None = None
     target: ContainerRecord | None = None
-    # Where it asks for names, if it asks the name server of its networks.
+    # Its sockets for name queries, if it uses the name server of its networks.
     sockets: ResolverSockets | None = None
     named: bool = False
     _work: threading.Thread | None = None
@@ -68,11 +69,11 @@ class Connection:
 
     @property
     def ports(self) -> tuple[PublishedPort, ...]:
-        """The published ports with all numbers decided."""
+        """The published ports with their final numbers."""
         return self.reservation.ports if self.reservation else ()
 
     def begin(self, work: Callable[[], None]) -> None:
-        """Do the work in another thread; :meth:`finish` raises what it raises."""
+        """Run the work in another thread; :meth:`finish` raises its error."""
 
         def caught() -> None:
             try:
@@ -84,30 +85,32 @@ class Connection:
         self._work.start()
 
     def finish(self) -> None:
-        """Return when all links are up; raise what went wrong."""
+        """Wait until all links are up; raise the error of the work."""
         if self._work is not None:
             self._work.join()
         if self._failures:
             raise self._failures[0]
 
     def relay(self, process: ProcessIdentity | None) -> None:
-        """Have the ports served to which the packet filter cannot lead."""
+        """Relay the ports that the packet filter cannot forward."""
         descriptor = process.open() if process is not None and self.reservation else None
         if descriptor is not None:
-            assert self.reservation is not None  # see above
+            assert self.reservation is not None  # as above
             try:
                 self.reservation.relay(descriptor)
             finally:
                 os.close(descriptor)
 
     def hand_over(self, give: Callable[[ResolverSockets], None]) -> None:
-        """Have the name server answer in a thread; :meth:`close` waits for it."""
+        """Run ``give``, for the name server, in a thread; :meth:`close` waits for it."""
         if self.sockets is not None:
-            self._handing = threading.Thread(target=_given, args=(give, self.sockets), daemon=True)
+            self._handing = threading.Thread(
+                target=_try_hand_over, args=(give, self.sockets), daemon=True
+            )
             self._handing.start()
 
     def close(self) -> None:
-        """Give up our descriptors of namespace and ports."""
+        """Close this process's descriptors of namespace and ports."""
         if self._work is not None:
             self._work.join()
         if self._handing is not None:
@@ -130,10 +133,10 @@ class Connections:
 
     @contextmanager
     def connecting(self, record: ContainerRecord) -> Iterator[Connection]:
-        """Give a container its networks for the time of its start.
+        """Connect a container to its networks during its start.
 
-        When the block fails, addresses, ports and interfaces are given back; when it succeeds,
-        :meth:`release` does that later.  Raises :class:`AlreadyExistsError` for a taken port.
+        If the block fails, addresses, ports and interfaces are released; if it succeeds,
+        :meth:`release` does that later.  Raises :class:`AlreadyExistsError` for a port in use.
         """
         mode = record.networks[0].name if record.networks else "none"
         if mode in MODES:
@@ -148,7 +151,7 @@ class Connections:
             yield connection
         except BaseException:
             connection.close()
-            # A full disk must not hide what went wrong first; the sweep gives back the address.
+            # A full disk must not hide the first error; the sweep releases the address.
             with suppress(StorageError):
                 self.release(record.id, connection.endpoints, connection.ports)
             raise
@@ -159,7 +162,7 @@ class Connections:
         if target.networks and target.networks[0].name == "host":
             yield Connection("host", target=target)
             return
-        assert target.state.process is not None  # it runs
+        assert target.state.process is not None  # joined() has verified that it runs
         with NetworkNamespace.from_pid(target.state.process.pid) as namespace:
             yield Connection("container", namespace=namespace, target=target)
 
@@ -188,7 +191,7 @@ class Connections:
                 connection.sockets = ResolverSockets.open(namespace)
             if connection.ports:
                 self._publish(record.id, connection.ports, networks)
-            self.hostnames.introduce({network.id for network in networks})
+            self.hostnames.refresh_all({network.id for network in networks})
             for network in networks:
                 self._networks.note(network, "connect", record.id)
 
@@ -196,7 +199,7 @@ class Connections:
 
     @contextmanager
     def temporary(self, owner_id: str, mode: str) -> Iterator[NetworkNamespace | None]:
-        """Give a build step a network; everything is given back at the end of the block."""
+        """Connect a build step to a network for the duration of the block."""
         if mode in MODES:
             yield None
             return
@@ -211,7 +214,7 @@ class Connections:
             yield namespace
 
     def gateway_of(self, mode: str) -> str:
-        """Return the address by which a build step reaches the host; empty where none leads."""
+        """Return the address of the host as seen by a build step; empty if it cannot reach it."""
         if mode in MODES:
             return "127.0.0.1" if mode == "host" else ""
         network = self._networks.find("bridge" if mode == "default" else mode)
@@ -222,21 +225,21 @@ class Connections:
     def release(
         self, container_id: str, endpoints: Sequence[Endpoint], ports: Sequence[PublishedPort]
     ) -> None:
-        """Give back what a container had of the networks; idempotent.
+        """Release a container's addresses, ports and interfaces; idempotent.
 
-        The veth pairs go with the container's namespace, so nothing waits for them here.
+        The veth pairs disappear with the container's namespace, so this does not wait for them.
         """
         if ports:
             self._unpublish(container_id, endpoints)
         left = {endpoint.network_id for endpoint in endpoints if self._give_back(endpoint)}
-        self.hostnames.introduce(left)
+        self.hostnames.refresh_all(left)
         for network_id in left:
             network = self._context.networks.get(network_id)
             if network is not None and not container_id.startswith(STEP_PREFIX):
                 self._networks.note(network, "disconnect", container_id)
 
     def reclaim(self, container_id: str) -> None:
-        """Give back all that a container claimed of the networks in a start that was broken off."""
+        """Release everything that a container reserved in an interrupted start."""
         claims = [
             item for item in self._context.endpoints.all() if item.container_id == container_id
         ]
@@ -245,7 +248,7 @@ class Connections:
         self._context.firewall.unpublish(container_id)
         for claim in claims:
             self._context.endpoints.delete(claim.id)
-        self.hostnames.introduce({claim.network_id for claim in claims})
+        self.hostnames.refresh_all({claim.network_id for claim in claims})
 
     def _give_back(self, endpoint: Endpoint) -> bool:
         held = self._context.endpoints.by_name(f"{endpoint.network_id}/{endpoint.address}")
@@ -254,9 +257,9 @@ class Connections:
         return self._context.endpoints.delete(held.id)
 
     def connect(self, record: ContainerRecord, request: NetworkRequest) -> ContainerRecord:
-        """Return the record of a container that is in one network more, live where it runs.
+        """Connect a container to one more network, at once if it runs; return its record.
 
-        To be called with the container's lock.
+        The caller holds the container's lock.
         """
         network = self._networks.find(request.name)
         for known in record.networks:
@@ -268,7 +271,7 @@ class Connections:
                 )
             if self._means(known.name, network):
                 raise AlreadyExistsError(
-                    f"container {record.name} is in network {network.name} already"
+                    f"container {record.name} is already in network {network.name}"
                 )
         process = record.state.process
         endpoints, ports = record.endpoints, record.ports
@@ -295,15 +298,15 @@ class Connections:
                 ports=ports,
             ),
         )
-        self.hostnames.introduce({network.id})
+        self.hostnames.refresh_all({network.id})
         self.names.update(changed)
         self._networks.note(network, "connect", record.id)
         return changed
 
     def disconnect(self, record: ContainerRecord, network: Network) -> ContainerRecord:
-        """Return the record of a container that is no longer in a network, live where it runs.
+        """Disconnect a container from a network, at once if it runs; return its record.
 
-        To be called with the container's lock.
+        The caller holds the container's lock.
         """
         kept = tuple(item for item in record.networks if not self._means(item.name, network))
         if len(kept) == len(record.networks):
@@ -327,7 +330,7 @@ class Connections:
                 current, networks=kept, endpoints=endpoints, ports=ports
             ),
         )
-        self.hostnames.introduce({network.id})
+        self.hostnames.refresh_all({network.id})
         self.hostnames.forget(
             record.id, {text for item in gone for text in (item.address, item.address6)}
         )
@@ -341,9 +344,10 @@ class Connections:
     def _reroute(
         self, record: ContainerRecord, endpoints: Sequence[Endpoint], namespace: NetworkNamespace
     ) -> tuple[PublishedPort, ...]:
-        """Let routes and published ports follow the networks; return the ports as they are now.
+        """Adapt routes and published ports to the current networks; return the ports.
 
-        Ports of IPv6 addresses end, until the next start, where the new way out has no IPv6.
+        Ports of IPv6 addresses are closed, until the next start, if the new default route has no
+        IPv6.
         """
         networks = self._networks_of((*record.endpoints, *endpoints))
         former = self.routed(record.endpoints, networks)
@@ -367,7 +371,7 @@ class Connections:
 
     @staticmethod
     def routed(endpoints: Sequence[Endpoint], networks: Sequence[Network]) -> Endpoint | None:
-        """Return the endpoint of the default route: by priority, then by its network's name."""
+        """Return the endpoint of the default route: by priority, then by network name."""
         names = {network.id: network.name for network in networks}
         ways = [item for item in endpoints if item.gateway]
         return min(
@@ -375,7 +379,7 @@ class Connections:
         )
 
     def _ensure(self, network: Network) -> None:
-        """Make bridge and rules; publish anew what a flush of the host's firewall took away."""
+        """Create bridge and rules; republish ports after a flush of the host's firewall."""
         status = self._context.bridge.ensure_bridge(network)
         if not status.rules_written:
             return
@@ -386,7 +390,7 @@ class Connections:
     def _publish(
         self, container_id: str, ports: Sequence[PublishedPort], networks: Sequence[Network]
     ) -> None:
-        """Let ports lead to a container, from the host's loopback too where they are there."""
+        """Forward ports to a container, also from the host's loopback if published there."""
         firewall = self._context.firewall
         firewall.publish(
             container_id, [port for port in ports if firewall.holds_ports or not is_relayed(port)]
@@ -463,7 +467,7 @@ class Connections:
             try:
                 context.endpoints.insert(claim.id, f"{network.id}/{endpoint.address}", claim)
             except AlreadyExistsError:
-                # Another kernel took it in this very moment, or its record is damaged.
+                # Another kernel took it at the same time, or its record is damaged.
                 names_taken = (item.name or "" for item in context.endpoints.damaged())
                 prefix = f"{network.id}/"
                 taken = [
@@ -475,7 +479,7 @@ class Connections:
     def _wanted_ports(
         self, record: ContainerRecord, routed: Endpoint | None, networks: Sequence[Network]
     ) -> tuple[list[PublishedPort], dict[PublishedPort, int]]:
-        """Return the ports to be published, and up to which number some may be instead."""
+        """Return the ports to publish, and for port ranges the last alternative."""
         if routed is None:
             return [], {}
         options = record.options
@@ -487,7 +491,7 @@ class Connections:
         mappings.sort(key=lambda mapping: (mapping.container_port, mapping.protocol))
         own = next((item for item in networks if item.id == routed.network_id), None)
         default = (own.publish_address if own else "") or self._context.settings.publish_address
-        # "Every address", as with Docker; a user's relay knows no IPv6.
+        # All addresses, as with Docker; a user's relay does not support IPv6.
         relayed = self._context.firewall.holds_ports
         if default == "0.0.0.0" and routed.address6 and not relayed:  # noqa: S104  # read
             mappings = [
@@ -518,11 +522,11 @@ class Connections:
             raise
 
 
-def _given(give: Callable[[ResolverSockets], None], sockets: ResolverSockets) -> None:
+def _try_hand_over(give: Callable[[ResolverSockets], None], sockets: ResolverSockets) -> None:
     try:
         give(sockets)
     except (ContainersError, OSError) as error:
-        # It runs without: the hosts file has the names of its networks too.
+        # The container runs without it: the hosts file also has the names of its networks.
         warnings.warn(f"the name server of networks does not answer: {error}", stacklevel=2)
 
 

@@ -94,7 +94,7 @@ def _member(member: ContainerRecord, endpoint: Endpoint) -> dict[str, str]:
 
 
 def endpoint_id(endpoint: Endpoint | None) -> str:
-    """Return an identifier of an endpoint in the form of Docker's."""
+    """Return an endpoint's identifier in Docker's format."""
     import hashlib
 
     if endpoint is None:
@@ -106,7 +106,7 @@ def endpoint_id(endpoint: Endpoint | None) -> str:
 def network_settings(record: ContainerRecord, networks: dict[str, Network]) -> dict[str, Any]:
     """Return a container's ``NetworkSettings``; ``networks`` by ID.
 
-    The fields outside of ``Networks`` are those of the default network, as with Docker.
+    The fields outside ``Networks`` are those of the default network, as with Docker.
     """
     alive = record.state.status.alive
     live = record.endpoints if alive else ()

@@ -1,12 +1,12 @@
-"""By which names containers know each other, kept in their hosts files.
+"""Host names: the names of containers for each other, in their hosts files.
 
-Every container of a network that people made has the others in its ``/etc/hosts``, by name, alias,
-short ID and host name.  That is read by every C library and language, answers in both directions,
-and is rewritten in place whenever somebody joins or leaves (:mod:`.name_files` says where it is).
-The name server (:mod:`.name_service`) reads the same file.  On the default network only what
-``--link`` asked for is known.
+Every container of a user-defined network has the others in its ``/etc/hosts``, by name, alias,
+short ID and host name.  This works with every C library and language, also for reverse lookups; the
+file is rewritten in place whenever a container joins or leaves (see :mod:`.name_files` for its
+location).  The name server (:mod:`.name_service`) reads the same file.  On the default network,
+only names given by ``--link`` are known.
 
-What is ours stands between two comment lines; the rest of the file is never touched while the
+The engine's block is between two comment lines; the rest of the file is not changed while the
 container runs.
 """
 
@@ -43,27 +43,27 @@ class Hostnames:
         self._folders = f"{context.settings.root.resolve()}/containers"
 
     def bundle(self, container_id: str) -> Bundle:
-        """Return the folder of a container."""
+        """Return the bundle of a container."""
         return Bundle(self._context.settings.layout.containers / container_id)
 
     def write(self, container_id: str, head: str) -> str:
-        """Write the hosts file of a starting container and return its path."""
+        """Write the hosts file of a starting container; return its path."""
         with self._context.store.locks.hold("hosts"):
             block = self._blocks(self._context.endpoints.all()).get(container_id, "")
             return self.bundle(container_id).write_name_file("hosts", head + block)
 
-    def acquaint(self, record: ContainerRecord) -> None:
-        """Tell a container that is about to begin who came while nobody could reach its file."""
+    def refresh(self, record: ContainerRecord) -> None:
+        """Update the hosts file of a starting container with those that joined in the meantime."""
         if any(not self._networks.is_default(item.network_id) for item in record.endpoints):
             with self._context.store.locks.hold("hosts"):
                 block = self._blocks(self._context.endpoints.all()).get(record.id, "")
                 _replace_block(self._folder(record.id), block)
 
-    def introduce(self, network_ids: Collection[str]) -> None:
-        """Tell the containers of these networks who is there now."""
+    def refresh_all(self, network_ids: Collection[str]) -> None:
+        """Update the hosts files of all containers in these networks."""
         if not network_ids:
             return
-        # One at a time: who looks later also writes later.
+        # One at a time, so that a later reader of the records is also the later writer.
         with self._context.store.locks.hold("hosts"):
             claims = self._context.endpoints.all()
             blocks = self._blocks(claims)
@@ -75,19 +75,19 @@ class Hostnames:
                     _replace_block(self._folder(container_id), blocks[container_id])
 
     def forget(self, container_id: str, addresses: Collection[str]) -> None:
-        """A container that left a network knows nobody of it, nor itself by what it had there."""
+        """Remove a left network's names, and the container's own addresses there, from its file."""
         with self._context.store.locks.hold("hosts"):
             block = self._blocks(self._context.endpoints.all()).get(container_id, "")
             _replace_block(self._folder(container_id), block, without=addresses)
 
     def _folder(self, container_id: str) -> str:
-        # Text, as pathlib takes a third of the time of telling two hundred containers.
+        # Text, because pathlib takes a third of the time to update two hundred containers.
         return f"{self._folders}/{container_id}"
 
     def _blocks(self, claims: Sequence[EndpointRecord]) -> dict[str, str]:
-        """Return our part of the hosts files by container; those that know nobody have none.
+        """Return the engine's block of the hosts file by container, for those that have one.
 
-        Most containers of a network have the same, so each text is made once.
+        Most containers of a network have the same block, so each text is created once.
         """
         default = self._context.networks.by_name(DEFAULT_NETWORK)
         members: dict[str, list[EndpointRecord]] = {}
@@ -118,7 +118,7 @@ class Hostnames:
     def links_of(
         self, record: ContainerRecord, request: NetworkRequest
     ) -> tuple[tuple[str, str], ...]:
-        """Return the containers that a starting one is linked to, by ID, and their aliases here.
+        """Return the containers that a starting one is linked to, by ID, and their aliases.
 
         On the default network they must run, as with Docker.
         """
@@ -143,9 +143,9 @@ class Hostnames:
         return tuple(found)
 
     def link_variables(self, record: ContainerRecord) -> tuple[str, ...]:
-        """Return the variables by which Docker tells a container about its links.
+        """Return the environment variables of Docker for a container's links.
 
-        Only on the default network; on others a link is a name and nothing more.
+        They exist only on the default network; elsewhere a link is only a name.
         """
         found: list[str] = []
         for request in record.networks:
@@ -158,19 +158,19 @@ class Hostnames:
         return tuple(found)
 
     def rename(self, record: ContainerRecord, former: str) -> None:
-        """Let the networks know a running container by its new name."""
+        """Update a running container's name in its networks."""
         for claim in self._context.endpoints.all():
             if claim.container_id == record.id and former in claim.names:
                 self._context.endpoints.update(
-                    claim.id, lambda item: _renamed(item, former, record.name)
+                    claim.id, lambda item: _rename_claim(item, former, record.name)
                 )
-        self.introduce({endpoint.network_id for endpoint in record.endpoints})
+        self.refresh_all({endpoint.network_id for endpoint in record.endpoints})
 
 
 def _entries(
     own: EndpointRecord, members: Sequence[EndpointRecord], *, named: bool
 ) -> Iterator[HostEntry]:
-    """Yield what a container knows of a network; without ``named`` only those it is linked to."""
+    """Yield the hosts entries of a network; without ``named`` only those of linked containers."""
     for claim in members:
         further = [alias for target, alias in own.links if target == claim.container_id]
         names = (*further, *(claim.names if named or further else ()))
@@ -180,14 +180,14 @@ def _entries(
 
 
 def _replace_block(folder: str, block: str, without: Collection[str] = ()) -> None:
-    """Put ``block`` into the hosts file of a running container, in the place of the former one.
+    """Replace the engine's block in the hosts file of a running container.
 
-    Lines of addresses in ``without`` are left out of the rest.
+    Lines with addresses in ``without`` are removed from the rest.
     """
     try:
         descriptor = open_hosts(folder)
     except (FileNotFoundError, ValueError):
-        return  # a build step, or a container that is just being started and writes its own
+        return  # a build step, or a starting container that writes its own
     try:
         replace_block(descriptor, block, without)
     finally:
@@ -195,9 +195,9 @@ def _replace_block(folder: str, block: str, without: Collection[str] = ()) -> No
 
 
 def replace_block(descriptor: int, block: str, without: Collection[str] = ()) -> None:
-    """Put ``block`` in the place of ours in an open file: a running container has it mounted.
+    """Replace the engine's block in an open file, in place: a running container has it mounted.
 
-    A file that the container made too large for its place loses what is not ours.
+    If the container has filled the file system, everything but the block is dropped.
     """
     text = os.pread(descriptor, SIZE, 0).decode(errors="surrogateescape")
     before, begin, rest = text.partition(_BEGIN)
@@ -209,13 +209,13 @@ def replace_block(descriptor: int, block: str, without: Collection[str] = ()) ->
     if changed == text:
         return
     data = changed.encode(errors="surrogateescape")
-    if os.fstat(descriptor).st_size >= SIZE or not _written(descriptor, data):
+    if os.fstat(descriptor).st_size >= SIZE or not _write_contents(descriptor, data):
         os.ftruncate(descriptor, 0)
-        _written(descriptor, block.encode())
+        _write_contents(descriptor, block.encode())
 
 
-def _written(descriptor: int, data: bytes) -> bool:
-    """Make ``data`` a file's contents; return False where there is no room for them."""
+def _write_contents(descriptor: int, data: bytes) -> bool:
+    """Replace a file's contents; return False if there is no space."""
     try:
         done = os.pwrite(descriptor, data, 0)
     except OSError as error:
@@ -227,7 +227,7 @@ def _written(descriptor: int, data: bytes) -> bool:
     return done == len(data)
 
 
-def _renamed(claim: EndpointRecord, former: str, name: str) -> EndpointRecord:
+def _rename_claim(claim: EndpointRecord, former: str, name: str) -> EndpointRecord:
     names = tuple(name if known == former else known for known in claim.names)
     return msgspec.structs.replace(claim, names=names)
 

@@ -1,12 +1,12 @@
-"""Which containers the name server of this store's networks answers, and what it is told of them.
+"""The containers that the name server of this store's networks answers.
 
-Those in a network that people made find 127.0.0.11 in their resolv.conf, as with Docker.  At a
-start the sockets are opened while the runtime creates the container, and handed over once its
-process is there.  A name server that was killed is started again by the next start in such a
-network, or by the sweep of any engine, and gets all containers then.
+Containers in a user-defined network have 127.0.0.11 in their resolv.conf, as with Docker.  At a
+start, the sockets are opened while the runtime creates the container, and passed to the name server
+once its process exists.  A name server that was killed is restarted by the next start in such a
+network, or by the sweep of any engine, and receives all containers again.
 
-Where other servers are asked for (``--dns``) that only the container can reach (of a user without
-root, or in internal networks only), it asks them itself, and knows the others by its hosts file.
+If other servers are given (``--dns``) that only the container can reach (of a user without root, or
+in internal networks only), it queries them itself, and finds other containers in its hosts file.
 """
 
 from __future__ import annotations
@@ -37,33 +37,33 @@ class Names:
         )
 
     def answers(self, record: ContainerRecord, endpoints: Sequence[Endpoint]) -> bool:
-        """Return whether a container with these endpoints asks the name server."""
+        """Return whether a container with these endpoints uses the name server."""
         if all(self._networks.is_default(endpoint.network_id) for endpoint in endpoints):
             return False
         reachable = self._context.host.users.initial and _routed(endpoints)
         return reachable or not record.options.dns
 
     def hand_over(self, record: ContainerRecord, sockets: ResolverSockets) -> None:
-        """Let the name server answer a container whose process is there."""
+        """Pass a container's sockets to the name server, once its process exists."""
         if not self._give(record, sockets):
             self.restore(apart=record.id)
 
     def update(self, record: ContainerRecord) -> None:
-        """Let it know that a running container came into a network, or left one."""
+        """Tell the name server that a running container joined or left a network."""
         if record.state.status.alive and self.answers(record, record.endpoints):
             self._service.hand_over(record.id, _servers(record), self._names_of(record))
 
     def look(self) -> None:
-        """Start the name server again where it was killed."""
+        """Restart the name server if it was killed."""
         if self._service.known and not self._service.alive and self._served():
             self.restore()
 
     def restore(self, apart: str = "") -> None:
-        """Hand all running containers over to a new name server, except one."""
+        """Pass all running containers, except one, to a new name server."""
         with self._context.store.locks.hold("names"):
             for record in self._served():
                 process = record.state.process
-                # One that has just ended needs no names.
+                # A container that has just ended needs no names.
                 if record.id != apart and process is not None:
                     with suppress(ContainersError, OSError):
                         with NetworkNamespace.from_pid(process.pid) as namespace:
@@ -86,7 +86,7 @@ class Names:
         return [network.name for network in found if network is not None]
 
     def _give(self, record: ContainerRecord, sockets: ResolverSockets) -> bool:
-        """Hand one container over; return False where the name server had to be started."""
+        """Pass one container to the server; return False if the server had to be started."""
         process = record.state.process
         descriptor = process.open() if process is not None else None
         if descriptor is None:
@@ -113,9 +113,9 @@ class Names:
 
 
 def _servers(record: ContainerRecord) -> tuple[str, ...] | None:
-    """Return whom to ask what is in no network: the host's servers where none are given.
+    """Return the servers for external names; None for the host's, if none are given.
 
-    Nobody for a container in internal networks only: what it asks would leave them.
+    A container that is only in internal networks has none: its queries would leave them.
     """
     return record.options.dns if _routed(record.endpoints) else None
 

@@ -1,4 +1,4 @@
-"""Networks: make, connect, look at, remove."""
+"""The service of networks: create, connect, inspect, remove."""
 
 from __future__ import annotations
 
@@ -27,23 +27,23 @@ MODE_DRIVERS = {"host": "host", "none": "null"}
 
 
 class Members(Protocol):
-    """The containers of the store, as networks need them."""
+    """The containers of the store, as this service needs them."""
 
     def find(self, text: str) -> ContainerRecord:
-        """Return the container that a name, ID or unique ID prefix means."""
+        """Return the container with this name, ID or unique ID prefix."""
 
     def all(self) -> list[ContainerRecord]:
-        """Return all containers as they are now."""
+        """Return the current records of all containers."""
 
     def damaged(self) -> bool:
-        """Return whether the record of a container cannot be read."""
+        """Return whether any container's record cannot be read."""
 
     def locked(self, container_id: str) -> AbstractContextManager[None]:
         """Hold a container's lock."""
 
 
 class NetworkService(Collection[NetworkSummary]):
-    """The networks of one store, the predefined ones too."""
+    """The networks of one store, including the predefined ones."""
 
     noun = "networks"
 
@@ -51,7 +51,7 @@ class NetworkService(Collection[NetworkSummary]):
         self._networks, self._connections, self._containers = networks, connections, members
 
     def get(self, name: str) -> NetworkSummary:
-        """Return the network that a name, ID or unique ID prefix means."""
+        """Return the network with this name, ID or unique ID prefix."""
         mode = self._mode(name)
         if mode:
             return NetworkSummary(mode_id(mode), mode, MODE_DRIVERS[mode])
@@ -59,13 +59,13 @@ class NetworkService(Collection[NetworkSummary]):
 
     @with_keywords(CreateNetworkFlags)
     def create(self, name: str, **flags: Unpack[CreateNetworkFlags]) -> NetworkSummary:
-        """Create a bridge network; without ``subnet`` a free one is chosen."""
+        """Create a bridge network; without ``subnet``, choose a free one."""
         return NetworkSummary.of(self._networks.create(name, NetworkOptions.of(**flags)))
 
     @with_keywords(ConnectFlags)
     def connect(self, network: str, container: str, **flags: Unpack[ConnectFlags]) -> None:
-        """Connect a container to a network, now if it runs and at each of its starts."""
-        self._refuse_mode(network, "joined by a container that exists")
+        """Connect a container to a network: at once if it runs, and at each later start."""
+        self._refuse_mode(network, "joined by an existing container")
         found = self._networks.find(network)
         request = endpoint_request(found.name, flags)
         record = self._containers.find(container)
@@ -73,9 +73,9 @@ class NetworkService(Collection[NetworkSummary]):
             self._connections.connect(self._containers.find(record.id), request)
 
     def disconnect(self, network: str, container: str, *, force: bool = False) -> None:
-        """Disconnect a container from a network, now if it runs and at each of its starts.
+        """Disconnect a container from a network: at once if it runs, and at each later start.
 
-        ``force`` is Docker's flag for a container that its daemon has lost; here none gets lost.
+        ``force`` is Docker's flag for a container that its daemon has lost; it has no effect here.
         """
         del force
         found = self._networks.find(network)
@@ -84,7 +84,7 @@ class NetworkService(Collection[NetworkSummary]):
             self._connections.disconnect(self._containers.find(record.id), found)
 
     def remove(self, name: str) -> None:
-        """Remove a network that no running container uses."""
+        """Remove a network; raise if a running container uses it."""
         self._refuse_mode(name, "removed")
         network = self._networks.find(name)
         self._networks.remove(network.id, [record.name for record in self._members(network)])
@@ -120,20 +120,20 @@ class NetworkService(Collection[NetworkSummary]):
         ]
 
     def prune(self, *, filters: Filters | None = None) -> PruneResult:
-        """Remove networks that no container uses, running or not.
+        """Remove all networks that no container, running or stopped, uses.
 
         Filters: ``label``, ``label!``, ``until``.
         """
         selection = PruneFilter(filters)
         if self._containers.damaged():
-            return PruneResult(())  # unknown which networks those are in
+            return PruneResult(())  # the networks of damaged containers are unknown
         unused = [item for item in self.unused() if selection.accepts(item.labels, _made_at(item))]
         for item in unused:
             self._networks.remove(item.id, ())
         return PruneResult(tuple(item.name for item in unused))
 
     def unused(self) -> Items[Network]:
-        """Return the bridge networks that no container uses, running or not."""
+        """Return the bridge networks that no container, running or stopped, uses."""
         used = {request.name for record in self._containers.all() for request in record.networks}
         return [item for item in self._networks.removable() if not {item.name, item.id} & used]
 
@@ -142,7 +142,7 @@ class NetworkService(Collection[NetworkSummary]):
         return [network.name for network in self._networks.all()]
 
     def list(self) -> Items[NetworkSummary]:
-        """Return the networks, the predefined ones after the default one."""
+        """Return the networks: the default one, the other predefined ones, then the rest."""
         bridges = [NetworkSummary.of(item) for item in self._networks.all()]
         words = [
             NetworkSummary(mode_id(mode), mode, driver) for mode, driver in MODE_DRIVERS.items()

@@ -1,1 +1,1 @@
-"""Registries: credentials, what they hold, and registries that run on this machine."""
+"""Registries: credentials, repositories, and registries that run on this machine."""

@@ -1,9 +1,9 @@
-"""A registry of one's own: a container of the bootstrapped registry image, its data in a volume.
+"""Local registries: containers of the bootstrapped registry image, with data in volumes.
 
-It is an ordinary container with the label ``io.jupyter.containers.registry``, and all that works on
-containers works on it.  It listens on 127.0.0.1 unless an address is given, and asks for a random
-password: every user of the machine reaches that port.  The engine that started it presents the
-password itself (:mod:`.registry_logins`).
+A registry is an ordinary container with the label ``io.jupyter.containers.registry``, and all verbs
+for containers work on it.  It listens on 127.0.0.1 unless an address is given, and requires a
+random password, because every user of the machine can reach that port.  The engine that started it
+sends the password itself (:mod:`.registry_logins`).
 """
 
 from __future__ import annotations
@@ -32,10 +32,10 @@ _READY_SECONDS = 10.0
 
 @dataclass(frozen=True, slots=True, repr=False)
 class LocalRegistry:
-    """A registry that runs here; ``address`` is what image names begin with.
+    """A registry that runs here; image names begin with ``address``.
 
     ``username`` and ``password`` are for other programs, ``headers`` for HTTP requests; all are
-    empty for a registry that asks for none.
+    empty if the registry requires no password.
     """
 
     name: str
@@ -53,7 +53,7 @@ class LocalRegistry:
 
 
 class LocalRegistries:
-    """The registries that run here: containers with a label, their passwords beside them."""
+    """The registries that run here: containers with a label, and their passwords."""
 
     def __init__(self, context: EngineContext, containers: ContainerService) -> None:
         self._context, self._containers = context, containers
@@ -62,7 +62,7 @@ class LocalRegistries:
     def start(
         self, name: str, image: str, publish: str, volume: str, *, auth: bool
     ) -> LocalRegistry:
-        """Run the registry, or start the stopped one, or return the running one of that name."""
+        """Run the registry, start a stopped one, or return the running one of that name."""
         with suppress(NotFoundError):
             found = self._containers.get(name)
             if LABEL not in (found.labels or {}):
@@ -71,7 +71,7 @@ class LocalRegistries:
                 )
             if found.status != "running":
                 self._containers.start(found.id)
-            return self._ready(name)
+            return self._wait_until_ready(name)
         address, _, port = publish.rpartition(":")
         port = "" if port == "0" else port
         ports = f"{port}:{_PORT}" if port else str(_PORT)
@@ -93,14 +93,14 @@ class LocalRegistries:
         )
         if auth:
             self._note(RegistryLogin(self._containers.get(name).id, password))
-        return self._ready(name)
+        return self._wait_until_ready(name)
 
     def all(self) -> list[LocalRegistry]:
         """Return the registries that run here."""
-        return [self._described(each) for each in self._containers(filters={"label": [LABEL]})]
+        return [self._registry_of(each) for each in self._containers(filters={"label": [LABEL]})]
 
     def stop(self, name: str) -> Container:
-        """Stop and remove the registry's container; forget its password."""
+        """Stop and remove the registry's container, and delete its password."""
         found = self._containers.get(name)
         if LABEL not in (found.labels or {}):
             raise ConflictError(f"the container {name} is not a registry")
@@ -110,14 +110,14 @@ class LocalRegistries:
         return found
 
     def _note(self, login: RegistryLogin) -> None:
-        """Keep the login of a registry; forget those of containers that are gone."""
+        """Store the login of a registry; delete those of removed containers."""
         logins = self._context.registry_logins
         for one in logins.all():
             if self._context.containers.get(one.id) is None:
                 logins.delete(one.id)
         logins.insert(login.id, None, login)
 
-    def _described(self, container: Container) -> LocalRegistry:
+    def _registry_of(self, container: Container) -> LocalRegistry:
         [(address, port), *_] = [
             (published["HostIp"], published["HostPort"])
             for published in container.inspect()["NetworkSettings"]["Ports"][f"{_PORT}/tcp"]
@@ -137,9 +137,9 @@ class LocalRegistries:
             login.headers,
         )
 
-    def _ready(self, name: str) -> LocalRegistry:
-        """Wait until the registry answers; raise with its last words when it does not."""
-        registry = self._described(self._containers.get(name))
+    def _wait_until_ready(self, name: str) -> LocalRegistry:
+        """Wait until the registry answers; else raise with the last lines of its log."""
+        registry = self._registry_of(self._containers.get(name))
         host, _, port = registry.address.rpartition(":")
         deadline = time.monotonic() + _READY_SECONDS
         while time.monotonic() < deadline:

@@ -1,4 +1,4 @@
-"""Registries: credentials, search, what they hold, and registries that run here."""
+"""The service of registries: credentials, search, repositories, local registries."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 
 
 class RegistryService:
-    """Registries as this user reaches them, and those that run on this machine."""
+    """Registries with this user's credentials, and those that run on this machine."""
 
     noun = "registries"
 
@@ -34,14 +34,14 @@ class RegistryService:
         self._context, self._images, self._containers = context, images, containers
 
     def login(self, registry: str, username: str, password: str) -> str:
-        """Check credentials against a registry and keep them; return where (a file, a helper)."""
+        """Verify credentials with a registry and store them; return where (file or helper)."""
         from jupyter_containers.registry import Credential
 
         self.verify(registry, username, password)
         return self._context.credentials.store(registry, Credential(username, password))
 
     def verify(self, registry: str, username: str, password: str) -> None:
-        """Raise :class:`UnauthorizedError` for credentials that a registry does not take."""
+        """Raise :class:`UnauthorizedError` for credentials that a registry rejects."""
         from jupyter_containers.registry import Credential
 
         with self._context.registry(registry, Credential(username, password), push=True) as client:
@@ -49,7 +49,7 @@ class RegistryService:
 
     @contextmanager
     def lending(self, credentials: Mapping[str, Credential]) -> Iterator[None]:
-        """Use credentials, by registry, in this thread's block: before those that are kept."""
+        """Use temporary credentials, by registry, in this thread during the block."""
         token = LENT.set(credentials)
         try:
             yield
@@ -57,7 +57,7 @@ class RegistryService:
             LENT.reset(token)
 
     def relogin(self, registry: str) -> bool:
-        """Return whether the credentials that are kept for a registry are good."""
+        """Return whether a registry accepts the stored credentials."""
         if self._context.credentials.get(registry) is None:
             return False
         try:
@@ -68,23 +68,23 @@ class RegistryService:
         return True
 
     def logins(self) -> Items[str]:
-        """Return the registries that there are credentials for."""
+        """Return the registries with stored credentials."""
         return self._context.credentials.registries()
 
     def logout(self, registry: str = "docker.io") -> bool:
-        """Forget the credentials of a registry; return False where there were none."""
+        """Delete the stored credentials of a registry; return False if there were none."""
         return self._context.credentials.erase(registry)
 
     def search(
         self, term: str, *, limit: int = 25, cancel: CancelToken | None = None
     ) -> Items[FoundRepository]:
-        """Return the repositories that Docker Hub (or ``registry/word``) finds, best first."""
+        """Return the search results of Docker Hub (or ``registry/word``), best first."""
         from jupyter_containers.engine.images.remote import search
 
         return search(self._context, term, limit, cancel or CancelToken())[1]
 
     def tags(self, repository: str, *, cancel: CancelToken | None = None) -> Items[str]:
-        """Return the tags that a repository has in its registry."""
+        """Return the tags of a repository in its registry."""
         from jupyter_containers.engine.images.remote import tags
 
         return tags(self._context, repository, cancel or CancelToken())
@@ -92,7 +92,7 @@ class RegistryService:
     def repositories(
         self, registry: str, *, cancel: CancelToken | None = None
     ) -> Items[RemoteRepository]:
-        """Return what a registry lists, with the tags of each repository."""
+        """Return a registry's repositories with their tags."""
         from jupyter_containers.engine.images.remote import repositories
 
         return repositories(self._context, registry, cancel or CancelToken())
@@ -100,13 +100,13 @@ class RegistryService:
     def referrers(
         self, name: str, *, artifact_type: str = "", cancel: CancelToken | None = None
     ) -> tuple[Descriptor, ...]:
-        """Return what points at an image in its registry: signatures, bills of materials."""
+        """Return the referrers of an image in its registry: signatures, bills of materials."""
         from jupyter_containers.engine.images.remote import referrers
 
         return referrers(self._context, name, artifact_type, cancel or CancelToken())
 
     def remove(self, name: str, *, cancel: CancelToken | None = None) -> str:
-        """Remove an image from its registry (not from here); return its digest."""
+        """Remove an image from its registry, but not from the store; return its digest."""
         from jupyter_containers.engine.images.remote import remove
 
         return remove(self._context, name, cancel or CancelToken())
@@ -121,12 +121,12 @@ class RegistryService:
         auth: bool = True,
         emit: EventSink = discard,
     ) -> LocalRegistry:
-        """Run a registry on this machine, or find the one of that name that runs.
+        """Run a registry on this machine, or return the running one of that name.
 
-        ``publish`` is ``[address:]port`` (0 for a free one), ``volume`` keeps what is pushed (by
-        default one of the registry's name).  Without ``image`` one is made from Debian's packages.
-        It asks for a random password, which this engine knows and which is in the result; without
-        ``auth`` everybody who reaches the port can push to it.
+        ``publish`` is ``[address:]port`` (0 for a free one), ``volume`` stores the data (by default
+        a volume of the registry's name).  Without ``image`` one is created from Debian's packages.
+        The registry requires a random password, which this engine knows and returns; without
+        ``auth``, everyone who can reach the port can push to it.
         """
         from jupyter_containers.engine.registries.local import IMAGE
 
@@ -137,7 +137,7 @@ class RegistryService:
         return self._local.start(name, image, publish, volume or f"{name}-data", auth=auth)
 
     def stop(self, name: str = "registry") -> Container:
-        """Stop and remove a registry that :meth:`start` runs; its volume stays."""
+        """Stop and remove a registry started by :meth:`start`; keep its volume."""
         return self._local.stop(name)
 
     def list(self) -> Items[LocalRegistry]:

@@ -1,1 +1,1 @@
-"""Sessions: containers whose process runs piece after piece of code and keeps its state."""
+"""Sessions: containers with a process that runs cells and keeps their variables."""

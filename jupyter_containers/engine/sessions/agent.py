@@ -1,8 +1,9 @@
-"""The engine's end of a session: a process in the container, reached through the pipe of ``exec``.
+"""The engine's side of a session: a process in the container, connected by ``exec``'s pipe.
 
-Life: started by :meth:`Agent.start` → frames are sent and received → ended by :meth:`Agent.close`,
-which closes the pipe, or by whatever ends the process.  A thread waits for ``exec``; frames wait in
-a bounded queue, so that a flood stops the container's process and not this one.
+Lifecycle: started by :meth:`Agent.start` → frames are sent and received → ended by
+:meth:`Agent.close`, which closes the pipe, or by the end of the process.  A thread waits for
+``exec``; frames wait in a bounded queue, so that a flood blocks the container's process and not
+this one.
 """
 
 from __future__ import annotations
@@ -66,23 +67,23 @@ class Agent:
         except queue.Empty:
             raise TimeoutError from None
         if frame is None:
-            self._frames.put(None)  # for those that ask later
+            self._frames.put(None)  # keep it for later calls
             raise self._ended()
         return frame
 
     @property
     def alive(self) -> bool:
-        """True while the process runs."""
+        """Whether the process is running."""
         return self._thread.is_alive()
 
     @property
     def is_missing(self) -> bool:
-        """True if the image has no such program."""
+        """Whether the image does not have the program."""
         found = self._error if self._result is None else self._result
         return getattr(found, "exit_code", None) == _NO_PROGRAM
 
     def close(self) -> None:
-        """Close the pipe: the process ends, and the thread with it."""
+        """Close the pipe, which ends the process and the thread."""
         with self._sending:
             if not self._closed:
                 self._closed = True
@@ -91,7 +92,7 @@ class Agent:
             return
         deadline = time.monotonic() + _ENDING_SECONDS
         while self._thread.is_alive() and time.monotonic() < deadline:
-            with suppress(queue.Empty):  # a full queue would hold the thread
+            with suppress(queue.Empty):  # a full queue would block the thread
                 while True:
                     self._frames.get_nowait()
             self._thread.join(0.02)
@@ -134,5 +135,5 @@ class Agent:
             for frame in self._reader.feed(data):
                 self._frames.put(frame)
         except ContainersError as error:
-            self._error = error  # what follows cannot be read
+            self._error = error  # the rest cannot be parsed
             self._frames.put(None)

@@ -1,4 +1,4 @@
-"""Frames between the engine and the agent of a session, and what an agent may send.
+"""Frames between the engine and the agent of a session, and their validation.
 
 A frame is two big-endian 32-bit lengths, a JSON object with a ``type``, and a body of bytes.  The
 code inside a container may forge any frame: lengths are bounded before anything is kept, and a
@@ -41,7 +41,7 @@ def encoded(kind: str, body: bytes, fields: Mapping[str, Any]) -> bytes:
 
 
 class FrameReader:
-    """Turns the bytes of a pipe into frames; holds one frame at most.
+    """Parses the bytes of a pipe into frames; buffers one frame at most.
 
     ``limit`` is the largest body in bytes.
     """
@@ -51,7 +51,7 @@ class FrameReader:
         self._buffer = bytearray()
 
     def feed(self, data: bytes) -> Iterator[Frame]:
-        """Yield the frames that are complete; raise :class:`SessionProtocolError`."""
+        """Yield the complete frames; raise :class:`SessionProtocolError`."""
         self._buffer += data
         while len(self._buffer) >= _HEAD.size:
             text, body = _HEAD.unpack_from(self._buffer)

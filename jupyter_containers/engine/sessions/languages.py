@@ -1,6 +1,6 @@
-"""The languages of sessions: how the far end is started, and its program.
+"""The languages of sessions: the commands that start an agent, and its program.
 
-Another language is one file that speaks the frames described in :mod:`.python_agent`, and one entry
+A new language is one program that uses the frames described in :mod:`.python_agent`, and one entry
 here.
 """
 
@@ -24,7 +24,7 @@ _PYTHON = (
 
 @dataclass(frozen=True, slots=True)
 class Language:
-    """``commands`` start the far end, the first that the image has; ``program`` is sent to it."""
+    """A language: the first of ``commands`` that the image has runs the agent's ``program``."""
 
     name: str
     commands: tuple[tuple[str, ...], ...]
@@ -50,7 +50,7 @@ LANGUAGES: Mapping[str, Language] = {
 
 
 def language(name: str) -> Language:
-    """Return a language; raise :class:`InvalidArgumentError` for one that is not known."""
+    """Return a language; raise :class:`InvalidArgumentError` for an unknown one."""
     found = LANGUAGES.get(name)
     if found is None:
         raise InvalidArgumentError(

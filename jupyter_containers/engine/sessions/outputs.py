@@ -1,4 +1,4 @@
-"""What a cell shows, as nbformat has it: collected, bounded, handed on live."""
+"""The outputs of a cell in nbformat: collected, bounded, forwarded live."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ class CellError:
 
 @dataclass(slots=True)
 class Collector:
-    """Takes the frames of one run; ``limit`` bounds the bytes that are kept and shown."""
+    """Collects the outputs of one run; ``limit`` bounds the bytes that are kept and shown."""
 
     live: Live
     limit: int
@@ -137,7 +137,7 @@ class Collector:
         self.live({"output_type": "clear_output", "wait": wait})
 
     def _fits(self, output: Output) -> bool:
-        """Count an output; return whether it is still within the limit, say once if it is not."""
+        """Count an output; return whether it is within the limit, reporting the first excess."""
         size = _size(output["text"] if output["output_type"] == "stream" else output["data"])
         if self._size + size > self.limit:
             if not self.dropped:
@@ -152,7 +152,7 @@ class Collector:
 
 
 def _size(value: Any) -> int:
-    """Return about how many bytes a JSON value takes."""
+    """Return the approximate bytes of a JSON value."""
     if isinstance(value, str):
         return len(value)
     if isinstance(value, Mapping):

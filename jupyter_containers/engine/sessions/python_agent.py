@@ -1,4 +1,4 @@
-"""The Python end of a session: a program inside the container that runs cells and keeps state.
+"""The Python agent of a session: a program in the container that runs cells and keeps state.
 
 This file is sent through the pipe of ``exec`` and imports nothing of this package: any Python from
 3.6 on runs it, with a read-only root and no network.  Its globals ``source`` (the binary file that
@@ -185,7 +185,7 @@ def representation(value: Any) -> Any:
 
 
 def attempt(method: Any, **arguments: Any) -> Any:
-    """Return what a value's method returns; show its error, and None stands for the value."""
+    """Return the result of a value's method; None after an error, which is shown."""
     try:
         return method(**arguments)
     except NotImplementedError:
@@ -205,7 +205,7 @@ def encodable(mime: Any, value: Any) -> Any:
 
 
 def plain(value: Any) -> str:
-    """Return a value's text, containers over several lines."""
+    """Return a value's text, containers on several lines."""
     if type(value) in (dict, list, tuple, set, frozenset):
         import pprint
 
@@ -372,7 +372,7 @@ class Agent:
     # -- descriptors and hooks ---------------------------------------------------------------
 
     def take_over(self) -> None:
-        """Make this process's standard streams frames, and its hooks the session's."""
+        """Replace this process's standard streams by frames, and install the session's hooks."""
         for name, descriptor in (("stdout", 1), ("stderr", 2)):
             output = Output(self.wire, name)
             self.outputs.append(output)
@@ -410,7 +410,7 @@ class Agent:
             output.direct, output.pending = True, bytearray()
 
     def flush(self) -> None:
-        """Send all that was written so far, before what is sent next."""
+        """Send everything written so far."""
         for stream in (sys.stdout, sys.stderr):
             try:
                 stream.flush()
@@ -466,7 +466,7 @@ class Agent:
         self.wire.send("clear", wait=bool(wait))
 
     def ask(self, prompt: Any = "", hidden: Any = False) -> str:
-        """Return a line that the user types."""
+        """Return a line of input from the user."""
         self.flush()
         self.wire.send("input_request", prompt=str(prompt), password=hidden)
         reply = self.replies.get()
@@ -504,13 +504,13 @@ class Agent:
             else:
                 self.requests.put(frame)
         try:
-            os.kill(1, signal.SIGTERM)  # ends the container, where this user may
+            os.kill(1, signal.SIGTERM)  # ends the container, if this user may
         except OSError:
             pass
         os._exit(0)
 
     def serve(self) -> None:
-        """Carry out requests for ever."""
+        """Serve requests for ever."""
         while True:
             frame = self.requests.get()
             status = "ok"
@@ -607,7 +607,7 @@ class Agent:
             shutil.rmtree(folder, ignore_errors=True)
 
     def tools(self) -> Any:
-        """Return the functions that turn values into files and back."""
+        """Return the functions that convert values to files and back."""
         if self.values is None:
             self.values = {"__name__": "session_values"}
             exec(compile(globals()["values_source"], "inside_python.py", "exec"), self.values)
@@ -658,7 +658,7 @@ def word_after(text: str) -> str:
 
 
 def give_up(message: Any) -> Any:
-    """Raise the reason why a value cannot cross."""
+    """Raise the reason why a value cannot be exchanged."""
     raise ValueError(message)
 
 

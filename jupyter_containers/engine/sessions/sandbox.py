@@ -1,4 +1,4 @@
-"""Closed defaults for code that nobody has read, and displays that cannot act on the notebook."""
+"""Restrictive defaults for untrusted code, and displays that cannot act on the notebook."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ CLOSED: Mapping[str, Any] = {
     "pids_limit": 128,
 }
 
-# What a notebook shows without running anything of it.
+# Types that a notebook shows without running code.
 _INERT = frozenset(
     {
         "text/plain",
@@ -39,8 +39,8 @@ _FRAME_HEIGHT = 300
 def contained(bundle: Mapping[str, Any]) -> dict[str, Any]:
     """Return a MIME bundle that cannot run in the page.
 
-    Scripts and the types of widgets are left out.  HTML becomes a frame with an origin of its own
-    and no scripts, forms or links to the page around it (HTML, "The iframe element", ``sandbox``).
+    Scripts and widget types are removed.  HTML becomes a frame with a separate origin and no
+    scripts, forms or links to the page around it (HTML, "The iframe element", ``sandbox``).
     """
     shown = {mime: value for mime, value in bundle.items() if mime in _INERT}
     page = bundle.get("text/html")

@@ -1,8 +1,8 @@
 """Sessions of one engine: start them, find them, stop them.
 
-A session is a container and a process in it.  Both end with this Python process: the process in the
-container reads the end of its pipe and ends the container, and where that could not happen, the
-next engine that starts a session removes the container.
+A session is a container with an agent process.  Both end with this Python process: the agent reads
+the end of its pipe and ends the container; if that fails, the next engine that starts a session
+removes the container.
 """
 
 from __future__ import annotations
@@ -28,7 +28,7 @@ if TYPE_CHECKING:
     from jupyter_containers.engine.containers.service import ContainerService
 
 LABEL, OWNER = "jupyter-containers.session", "jupyter-containers.session.owner"
-# The first process: ends at once when it is asked to, and reaps what cells leave behind.
+# The main process: ends at once on request, and reaps orphans of the cells.
 _WAIT = 'trap "exit 0" TERM; while :; do sleep 86400 & wait $!; done'
 
 
@@ -52,7 +52,7 @@ class SessionService(Collection[Session]):
         emit: EventSink = discard,
         **flags: Unpack[RunFlags],
     ) -> Session:
-        """Start a container of an image and a process in it that runs cells.
+        """Start a container of an image, and in it a process that runs cells.
 
         ``timeout`` (seconds) and ``output_bytes`` bound each cell; ``flags`` are those of ``run``.
         Raises :class:`UnsupportedError` if the image lacks the language or ``/bin/sh``.
@@ -70,18 +70,18 @@ class SessionService(Collection[Session]):
         emit: EventSink = discard,
         **flags: Unpack[RunFlags],
     ) -> Session:
-        """Start a session for code that nobody has read.
+        """Start a session for untrusted code.
 
-        No network, a read-only root with 256 MB of scratch in ``/tmp``, no capabilities, no new
-        privileges, 512 MB of memory, one CPU, 128 processes, 60 s and 1 MiB of output a cell; a
-        flag that is given replaces its default.  A limit that this host cannot enforce raises
+        It has no network, a read-only root with 256 MB of scratch in ``/tmp``, no capabilities, no
+        new privileges, 512 MB of memory, one CPU, 128 processes, and per cell 60 s and 1 MiB of
+        output; given flags replace these defaults.  A limit that this host cannot enforce raises
         :class:`UnsupportedError`.  HTML is shown in a frame without scripts.
         """
         closed = {**CLOSED, **flags}
         return self._start(image, language, timeout, output_bytes, emit, closed, contained)
 
     def get(self, name: str) -> Session:
-        """Return the session of that name; raise :class:`SessionNotFoundError`."""
+        """Return the session with this name; raise :class:`SessionNotFoundError`."""
         found = self._sessions.get(name)
         if found is None:
             known = ", ".join(self._sessions) or "none runs"

@@ -1,8 +1,8 @@
 """One session: a container with a process that runs cells and keeps their variables.
 
-Life: started by :class:`~.service.SessionService` → cells run, one at a time → a process that died
-or was restarted loses its variables and keeps its files → :meth:`Session.stop` removes the
-container, and so does the end of this Python process.
+Lifecycle: started by :class:`~.service.SessionService` → cells run, one at a time → a process that
+died or was restarted loses its variables but keeps its files → :meth:`Session.stop`, or the end of
+this Python process, removes the container.
 """
 
 from __future__ import annotations
@@ -53,7 +53,7 @@ def _answer_nothing(prompt: str, hidden: bool) -> str | None:
 
 @dataclass(frozen=True, slots=True)
 class SessionResult:
-    """What a cell did.
+    """The result of a cell.
 
     ``outputs`` are those of nbformat 4; ``duration`` is in seconds.  ``stopped_by`` names the limit
     that ended the cell or cut its output, or ``interrupt``.
@@ -69,7 +69,7 @@ class SessionResult:
 
     @property
     def ok(self) -> bool:
-        """True if the cell ended without an error."""
+        """Whether the cell ended without an error."""
         return self.error is None
 
     @property
@@ -81,7 +81,7 @@ class SessionResult:
         return ""
 
     def check(self) -> SessionResult:
-        """Return this result; raise :class:`SessionCellError` if the cell ended with an error."""
+        """Return this result; raise :class:`SessionCellError` if the cell failed."""
         if self.error is not None:
             raise SessionCellError(str(self.error), traceback=self.error.traceback)
         return self
@@ -142,12 +142,12 @@ class Session:
 
     @property
     def cells(self) -> int:
-        """The number of cells that it ran."""
+        """The number of cells it has run."""
         return self._cells
 
     @property
     def status(self) -> Literal["busy", "idle", "ended"]:
-        """What its process does now."""
+        """The current state of its process."""
         if self._agent is None or not self._agent.alive:
             return "ended"
         if not self._lock.acquire(blocking=False):
@@ -167,12 +167,12 @@ class Session:
         cancel: CancelToken | None = None,
         name: str = "",
     ) -> SessionResult:
-        """Run a cell and return what it did; an exception in it is in ``error``.
+        """Run a cell and return its result; an exception of the cell is in ``error``.
 
-        ``on_output`` gets each output as it comes, ``on_input`` answers ``input()``.  After
-        ``timeout`` seconds the cell is interrupted, and if it goes on, its process is replaced.  An
-        interrupt of the caller interrupts the cell, whose variables stay, and is raised here when
-        the cell has stopped.  ``name`` stands for the cell in tracebacks.
+        ``on_output`` receives each output live, ``on_input`` answers ``input()``.  After
+        ``timeout`` seconds the cell is interrupted, and if it does not stop, its process is
+        replaced.  An interrupt of the caller interrupts the cell, whose variables are kept, and is
+        raised here once the cell has stopped.  ``name`` stands for the cell in tracebacks.
         """
         with self._lock:
             self._cells += 1
@@ -213,19 +213,19 @@ class Session:
     def pull(self, name: str) -> Any:
         """Return the value of a variable, read as data and never as code.
 
-        Raises :class:`SessionCellError` if there is none or it cannot cross.
+        Raises :class:`SessionCellError` if it does not exist or cannot be exchanged.
         """
         parquet = self._reads_parquet and value_files.reads_parquet()
         for frame in self._ask("pull", name=name, parquet=parquet):
             if frame.type == "value":
-                # The name is the container's word: only what follows its last slash counts.
+                # The container controls this name: use only the part after the last slash.
                 file = os.path.basename(frame.get("file", ""))
                 hints: dict[str, Any] = frame.get("hints", {})
                 return value_files.value_of(file, frame.body, hints, self._result_bytes)
         raise SessionEndedError(f"the session sent no value of {name}")
 
     def complete(self, code: str, position: int) -> tuple[list[str], int]:
-        """Return what may stand at a position of a cell, and where the word to replace begins."""
+        """Return the completions at a position of a cell, and the start of the word to replace."""
         for frame in self._ask("complete", code=code, position=position):
             if frame.type == "completions":
                 found: list[Any] = frame.get("matches", [])
@@ -253,7 +253,7 @@ class Session:
     def stop(self) -> None:
         """End the process and remove the container."""
         self._on_stop()
-        with suppress(ContainersError):  # it may be gone
+        with suppress(ContainersError):  # it may be gone already
             self._containers.remove(self.container_id, force=True, volumes=True)
         agent, self._agent = self._agent, None
         if agent is not None:
@@ -272,7 +272,9 @@ class Session:
                 raise
             if ready.type != "ready":
                 agent.close()
-                raise SessionEndedError(f"session {self.name} did not begin as its program does")
+                raise SessionEndedError(
+                    f"the process of session {self.name} did not start properly"
+                )
             self._agent, self.version = agent, ready.get("version", "")
             self._reads_parquet = ready.get("parquet", False)
             return
@@ -289,19 +291,19 @@ class Session:
         )
 
     def _drop(self) -> None:
-        """Kill all that cells started, except the container's first process."""
+        """Kill all processes in the container except the main one."""
         agent, self._agent = self._agent, None
         if agent is None:
             return
         with suppress(ContainersError):  # the container has ended
-            # Before the pipe is closed, whose end would make the process end the container.
+            # Before closing the pipe, because its end makes the agent end the container.
             self._containers.exec(self.container_id, ["/bin/sh", "-c", "kill -9 -1"], check=False)
         agent.close()
 
     # -- requests --------------------------------------------------------------------------------
 
     def _ask(self, kind: str, body: bytes = b"", /, **fields: Any) -> list[Frame]:
-        """Return the frames that answer a request; raise the error that it met."""
+        """Return the frames that answer a request; raise its error."""
         with self._lock:
             collector = Collector(_show_nothing, self._output_bytes)
             run = _Run(collector, _answer_nothing, None, CancelToken())
@@ -325,7 +327,7 @@ class Session:
             self._revive(run, error)
 
     def _step(self, agent: Agent, run: _Run) -> bool:
-        """Take one frame; return whether the request is done."""
+        """Handle one frame; return whether the request is done."""
         try:
             frame = agent.receive(_TICK_SECONDS)
         except TimeoutError:
@@ -357,7 +359,7 @@ class Session:
         agent.send("input_reply", text=text)
 
     def _watch(self, agent: Agent, run: _Run) -> None:
-        """Stop a request that is over its time, cancelled, or deaf to an interrupt."""
+        """Stop a request that is over its time, cancelled, or ignoring an interrupt."""
         now = time.monotonic()
         if run.give_up is not None:
             if now > run.give_up:
@@ -377,7 +379,7 @@ class Session:
         agent.send("interrupt")
 
     def _revive(self, run: _Run, error: SessionEndedError) -> None:
-        """Note that the process died, and start another in the same container."""
+        """Record that the process died, and start another one in the same container."""
         self._drop()
         words = error.message
         if self._killed_for_memory():
@@ -392,7 +394,7 @@ class Session:
             ) from error
 
     def _killed_for_memory(self) -> bool:
-        """Return whether the kernel has killed a process of the container since the last look."""
+        """Return whether the kernel has killed a process of the container since the last check."""
         before = self._memory_kills
         with suppress(ContainersError):  # the container has ended
             self._memory_kills = self._containers.stats([self.container_id])[0].oom_kills

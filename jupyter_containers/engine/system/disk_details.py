@@ -1,8 +1,8 @@
-"""What each thing takes on this disk: the lines of ``system df -v``.
+"""The disk usage of each object: the lines of ``system df -v``.
 
-An image's bytes are its unpacked layers, and its documents and archives.  *Unique* is what would
-be free without it, *shared* what others need too; all unique bytes and each shared one once make
-the size that ``system df`` shows for images.
+An image's bytes are its unpacked layers, and its documents and archives.  *Unique* bytes are those
+that removing it would free, *shared* bytes are also needed by others; all unique bytes, and each
+shared one once, add up to the size of images in ``system df``.
 """
 
 from __future__ import annotations
@@ -35,7 +35,7 @@ class ImageSpace:
 
 @dataclass(frozen=True, slots=True)
 class ItemSpace:
-    """A container, a volume or a part of the build cache; ``links`` counts who uses it."""
+    """A container, a volume or a build cache record; ``links`` counts its users."""
 
     id: str
     name: str
@@ -45,7 +45,7 @@ class ItemSpace:
 
 @dataclass(frozen=True, slots=True)
 class DiskDetails:
-    """Everything that takes room, thing by thing."""
+    """The disk usage of all objects."""
 
     images: tuple[ImageSpace, ...]
     containers: tuple[ItemSpace, ...]
@@ -56,13 +56,13 @@ class DiskDetails:
 def image_parts(
     context: EngineContext, images: Images
 ) -> list[tuple[ImageRecord, Names, dict[str, int]]]:
-    """Return each image with its names and the bytes of all that it holds, part by part."""
+    """Return each image with its names and the bytes of each of its parts."""
     store = context.store
     layers = {layer.chain_id: layer for layer in store.snapshots.layers.all()}
     sizes = {chain: layer.size for chain, layer in layers.items()}
 
     def parts(record: ImageRecord) -> dict[str, int]:
-        """Return the bytes of all that an image holds: layers by chain id, blobs by digest."""
+        """Return the bytes of an image's parts: layers by chain ID, blobs by digest."""
         documents = {record.manifest.digest, record.config_digest, record.index_digest} - {""}
         blobs = store.collector.reachable_blobs(frozenset(documents))
         blobs |= {layers[chain].blob.digest for chain in record.chain_ids if chain in layers}
@@ -73,7 +73,7 @@ def image_parts(
 
 
 def disk_details(context: EngineContext, images: Images) -> DiskDetails:
-    """Return what each image, container, volume and cached layer takes."""
+    """Return the disk usage of each image, container, volume and cached layer."""
     containers, store = context.containers.all(), context.store
     sizes = {layer.chain_id: layer.size for layer in store.snapshots.layers.all()}
     held = image_parts(context, images)

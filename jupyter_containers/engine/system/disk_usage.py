@@ -1,4 +1,4 @@
-"""``system df``: what images, containers, volumes and build cache take on disk."""
+"""``system df``: the disk usage of images, containers, volumes and build cache."""
 
 from __future__ import annotations
 
@@ -18,12 +18,12 @@ class DiskUsageReport:
         self._context = context
 
     def kept_parts(self) -> set[str]:
-        """Return what stays when images go: layers and blobs of containers and the build cache.
+        """Return the layers and blobs of containers and the build cache.
 
-        Named as :func:`~jupyter_containers.engine.system.disk_details.image_parts` names them.
+        The names are those of :func:`~jupyter_containers.engine.system.disk_details.image_parts`.
         """
         store = self._context.store
-        chains, blobs = self._held_by_containers()
+        chains, blobs = self._parts_of_containers()
         layers = {layer.chain_id: layer for layer in store.snapshots.layers.all()}
         cached = (entry.chain_id for entry in store.records.cache_entries() if entry.chain_id)
         chains |= with_parents(cached, layers)
@@ -31,7 +31,7 @@ class DiskUsageReport:
         return {f"layer {chain}" for chain in chains} | blobs
 
     def lines(self) -> list[DiskUsage]:
-        """Return the lines of ``system df``; sizes are bytes on this disk, shared ones once."""
+        """Return the lines of ``system df``; sizes in bytes, shared ones counted once."""
         return [
             self._images_usage(),
             self._containers_usage(),
@@ -40,14 +40,14 @@ class DiskUsageReport:
         ]
 
     def _weight(self, chains: set[str], digests: set[str]) -> int:
-        """Return the bytes of unpacked layers and of blobs; those of the layers are added."""
+        """Return the bytes of unpacked layers and of blobs, including the layers' own blobs."""
         store = self._context.store
         layers = [layer for layer in store.snapshots.layers.all() if layer.chain_id in chains]
         blobs = digests | {layer.blob.digest for layer in layers}
         return sum(layer.size for layer in layers) + store.collector.size_of(blobs)
 
-    def _held(self, images: Iterable[ImageRecord]) -> tuple[set[str], set[str]]:
-        """Return the layers (chain ids) and blobs that images hold."""
+    def _parts_of_images(self, images: Iterable[ImageRecord]) -> tuple[set[str], set[str]]:
+        """Return the layers (chain IDs) and blobs of images."""
         records = list(images)
         documents = {
             digest
@@ -58,8 +58,8 @@ class DiskUsageReport:
         chains = {chain for record in records for chain in record.chain_ids}
         return chains, self._context.store.collector.reachable_blobs(frozenset(documents))
 
-    def _held_by_containers(self) -> tuple[set[str], set[str]]:
-        """Return what containers hold, also of images that are removed already."""
+    def _parts_of_containers(self) -> tuple[set[str], set[str]]:
+        """Return the layers and blobs of containers, including those of removed images."""
         store, containers = self._context.store, self._context.containers.all()
         layers = {layer.chain_id: layer for layer in store.snapshots.layers.all()}
         chains = with_parents((item.chain_id for item in containers), layers)
@@ -70,9 +70,9 @@ class DiskUsageReport:
         images = self._context.store.records.images()
         used = {item.manifest_digest for item in self._context.containers.all()}
         in_use = [record for record in images if record.manifest.digest in used]
-        held_chains, held_blobs = self._held_by_containers()
-        chains, blobs = self._held(images)
-        active_chains, active_blobs = self._held(in_use)
+        held_chains, held_blobs = self._parts_of_containers()
+        chains, blobs = self._parts_of_images(images)
+        active_chains, active_blobs = self._parts_of_images(in_use)
         size = self._weight(chains | held_chains, blobs | held_blobs)
         active = self._weight(active_chains | held_chains, active_blobs | held_blobs)
         return DiskUsage("Images", len(images), len(in_use), size, size - active)
@@ -103,12 +103,12 @@ class DiskUsageReport:
         )
 
     def _cache_usage(self) -> DiskUsage:
-        """Whatever neither image nor container holds: build steps, and cache mounts."""
+        """Measure everything that neither images nor containers need: build steps, cache mounts."""
         from jupyter_containers.engine.builds.failed_steps import FailedSteps
 
         store, caches = self._context.store, CacheMounts(self._context)
-        chains, blobs = self._held(store.records.images())
-        held_chains, held_blobs = self._held_by_containers()
+        chains, blobs = self._parts_of_images(store.records.images())
+        held_chains, held_blobs = self._parts_of_containers()
         every = {layer.chain_id: layer for layer in store.snapshots.layers.all()}
         held_blobs |= blobs | {
             every[chain].blob.digest for chain in chains | held_chains if chain in every

@@ -1,4 +1,4 @@
-"""What this host can do for containers, in words."""
+"""The host's capabilities for containers, for display."""
 
 from __future__ import annotations
 
@@ -11,12 +11,12 @@ from pathlib import Path
 from typing import Any
 
 from jupyter_containers.engine.context import EngineContext
-from jupyter_containers.engine.images.rate_limits import noted
+from jupyter_containers.engine.images.rate_limits import known_limits
 from jupyter_containers.engine.system.programs import (
     advisories,
     confinement,
+    program_versions,
     seccomp,
-    versions_said,
 )
 from jupyter_containers.filesystems import file_system, is_remote
 from jupyter_containers.runtime.confinement import profile_is_loaded
@@ -31,19 +31,19 @@ _INSTALL = "apt-get install "
 
 @dataclass(frozen=True, slots=True)
 class DoctorReport:
-    """The capabilities of a host, for ``root`` of the machine or another user."""
+    """The capabilities of a host, for ``root`` or another user."""
 
     capabilities: tuple[Capability, ...]
     root: bool = True
 
     @property
     def healthy(self) -> bool:
-        """True when nothing essential is missing."""
+        """Whether nothing essential is missing."""
         return all(item.found for item in self.capabilities if item.name in _ESSENTIAL)
 
     @property
     def packages(self) -> tuple[str, ...]:
-        """Debian packages that would provide what is missing, in the order of the table."""
+        """The Debian packages that would provide what is missing, in the order of the table."""
         lines = [item.provided_by for item in self.capabilities if not item.found]
         commands = [part.strip() for line in lines for part in line.split(":")[-1].split(";")]
         names = [
@@ -56,7 +56,7 @@ class DoctorReport:
 
 
 def examine(context: EngineContext) -> DoctorReport:
-    """Return what the host has, what it lacks and what would provide it."""
+    """Return the host's capabilities, missing ones with the way to provide them."""
     host = probe(context.settings.runtime, versions=True)
     free = shutil.disk_usage(context.settings.root).free
     mmdebstrap = shutil.which("mmdebstrap")
@@ -69,8 +69,8 @@ def examine(context: EngineContext) -> DoctorReport:
             "base images without a registry (bootstrap)",
             "apt-get install mmdebstrap debian-archive-keyring",
         ),
-        _kept(context),
-        *_shared(context),
+        _store_disk(context),
+        *_open_layers(context),
         Capability(
             "disk space",
             free > 2**30,
@@ -88,14 +88,14 @@ def examine(context: EngineContext) -> DoctorReport:
     )
     root = host.users.initial and os.geteuid() == 0
     kernel = [item for item in host.capabilities if item.name not in ("overlay", "seccomp")]
-    said = versions_said(host)
-    found = (*_rights(context, host), *_files(context), *kernel, seccomp(host, said), *ours)
+    outputs = program_versions(host)
+    found = (*_privileges(context, host), *_files(context), *kernel, seccomp(host, outputs), *ours)
     further = confinement(host, loaded=profile_is_loaded())
-    return DoctorReport((*found, *further, *advisories(said)), root)
+    return DoctorReport((*found, *further, *advisories(outputs)), root)
 
 
 def _files(context: EngineContext) -> tuple[Capability, ...]:
-    """Return how the layers of an image become files that a container sees."""
+    """Return the way in which an image's layers become a container's files."""
     driver = context.driver
     refusal = driver.refusal
     words = {
@@ -122,8 +122,8 @@ def _files(context: EngineContext) -> tuple[Capability, ...]:
     )
 
 
-def _kept(context: EngineContext) -> Capability:
-    """Return what kind of disk the store is on."""
+def _store_disk(context: EngineContext) -> Capability:
+    """Return the kind of disk that the store is on."""
     root = context.settings.root
     kind = file_system(root)
     remote, memory = is_remote(kind), kind in ("tmpfs", "ramfs")
@@ -131,42 +131,42 @@ def _kept(context: EngineContext) -> Capability:
     if remote:
         detail = f"{kind} is on another machine: {root}"
     elif memory:
-        detail = f"{kind}: what is in {root} takes memory, and is gone after a restart"
+        detail = f"{kind}: files in {root} take memory and are lost at a restart"
     elif root.parent == LOCAL:
         detail += " (because the home is on another machine)"
     return Capability(
         "store",
         not remote and not memory,
         detail,
-        "images and containers stay, and several kernels share them",
+        "images and containers are kept, and several kernels can share them",
         "JUPYTER_CONTAINERS_ROOT, or root in the configuration: a folder on a local disk",
     )
 
 
-def _shared(context: EngineContext) -> tuple[Capability, ...]:
+def _open_layers(context: EngineContext) -> tuple[Capability, ...]:
     """Return the shared stores whose layers every user of the machine can enter."""
     return tuple(
         Capability(
             "shared layers",
             False,
             f"every user can enter {store.root / 'layers'}, with set-user-ID programs of images",
-            "images can be shared without giving anybody the rights of root",
-            "as root: jupyter container store ls (it closes what an older version left open)",
+            "images can be shared without giving users the rights of root",
+            "as root: jupyter container store ls (it closes what is open)",
         )
         for store in context.store.additional
         if layers_open(store.root)
     )
 
 
-def _rights(context: EngineContext, host: HostCapabilities) -> tuple[Capability, ...]:
-    """Return who the engine is on this host: the rung of the ladder that it works on."""
-    why = "whom the users of a container are outside"
+def _privileges(context: EngineContext, host: HostCapabilities) -> tuple[Capability, ...]:
+    """Return the engine's privileges on this host."""
+    why = "the users of a container, as seen by the host"
     user = context.settings.layout.user
     if host.users.initial and os.geteuid() == 0:
         return (Capability("rights", True, "root of this machine", why),)
     if host.users.initial:
         denied, _, needed = _text(user.denied).partition("\n")
-        denied = denied or "no namespaces of one's own"
+        denied = denied or "no user namespaces"
         return (Capability("rights", False, denied, "containers and RUN steps", needed),)
     single, missing = _text(user.single), _text(user.no_uplink)
     if host.users.size > 1:
@@ -177,7 +177,7 @@ def _rights(context: EngineContext, host: HostCapabilities) -> tuple[Capability,
         rights = Capability(
             "rights",
             False,
-            f"a user with one id ({single}): all users of a container are that one",
+            f"a user with one id ({single}): all users of a container map to it",
             why,
             "as root: apt-get install uidmap; usermod --add-subuids 100000-165535"
             " --add-subgids 100000-165535 USER",
@@ -201,8 +201,8 @@ def _rights(context: EngineContext, host: HostCapabilities) -> tuple[Capability,
     delegation = Capability(
         "delegated cgroup",
         not refused,
-        refused or _delegated(host.cgroups.base),
-        "limits of memory, CPU and processes that all of a container's processes share",
+        refused or _cgroup_location(host.cgroups.base),
+        "limits of memory, CPU and processes for a container as a whole",
         remedy,
     )
     withheld = system_files_restriction()
@@ -210,14 +210,14 @@ def _rights(context: EngineContext, host: HostCapabilities) -> tuple[Capability,
         "/proc and /sys",
         withheld is None,
         withheld.reason if withheld else "a container's own",
-        "a container sees its processes and network, and those of nobody else",
+        "a container sees only its own processes and network",
         withheld.remedy if withheld else "",
     )
     return rights, uplink, confined, delegation, files
 
 
-def _delegated(base: str, lingering: Path = Path("/var/lib/systemd/linger")) -> str:
-    """Return where a user's containers have their groups, and whether that ends with a login."""
+def _cgroup_location(base: str, lingering: Path = Path("/var/lib/systemd/linger")) -> str:
+    """Return the location of a user's control groups, and whether they end with the login."""
     found = re.search(r"/user@(\d+)\.service", base)
     if found is None:
         return base or "/"
@@ -238,7 +238,7 @@ def _text(file: Path) -> str:
 
 
 def info(context: EngineContext, statuses: list[str], images: int) -> dict[str, Any]:
-    """Return the facts of ``docker info`` that have a meaning here."""
+    """Return the facts of ``docker info`` that apply here."""
     import platform
 
     from jupyter_containers.version import __version__
@@ -270,7 +270,7 @@ def info(context: EngineContext, statuses: list[str], images: int) -> dict[str, 
         "Name": machine.nodename,
         "MemTotal": os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES"),
         "Rootless": not (host.users.initial and os.geteuid() == 0),
-        # As docker info has them: false where a limit is none, or only one of each process.
+        # As in docker info: false if a limit is missing, or applies to single processes only.
         "MemoryLimit": "memory" in host.cgroups.controllers,
         "SwapLimit": host.swap_accounting and "memory" in host.cgroups.controllers,
         "CpuCfsQuota": "cpu" in host.cgroups.controllers,
@@ -289,7 +289,7 @@ def info(context: EngineContext, statuses: list[str], images: int) -> dict[str, 
             *context.settings.registry_mirrors,
             *context.registry_files.hub_mirrors,
         ],
-        "RateLimits": noted(context.store),
+        "RateLimits": known_limits(context.store),
         "PythonVersion": platform.python_version(),
     }
 

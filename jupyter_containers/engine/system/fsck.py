@@ -1,10 +1,10 @@
-"""``system check``: is everything on disk as the records say, and can it be mended?
+"""``system check``: compare the files on disk with the records, and repair them.
 
-What can be had again is had again: a layer from its archive, an archive from its layer or from a
-registry that has it.  What cannot is taken out of use: an image that lacks a part is removed, so
-that the next pull or build makes it whole.  A container is removed only when its record is damaged
-beyond repair (:mod:`.mending`), and nothing under a running one is touched; what only a person can
-decide stays a problem.
+Lost parts are restored if possible: a layer from its archive, an archive from its layer or from a
+registry that has it.  Other damaged objects are removed: an image that lacks a part, so that the
+next pull or build makes it complete.  A container is removed only if its record is damaged beyond
+repair (:mod:`.record_repair`), and nothing under a running one is changed.  A problem that needs a
+person's decision stays.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ from jupyter_containers.engine.context import EngineContext
 from jupyter_containers.engine.garbage import GarbageCollection
 from jupyter_containers.engine.images.catalog import Images
 from jupyter_containers.engine.records import ContainerRecord
-from jupyter_containers.engine.system.mending import Mending
+from jupyter_containers.engine.system.record_repair import RecordRepair
 from jupyter_containers.errors import ContainersError
 from jupyter_containers.events import (
     CancelToken,
@@ -39,7 +39,7 @@ _ROUNDS = 8
 
 @dataclass(frozen=True, slots=True)
 class CheckReport:
-    """What a check looked at and found; ``repaired`` are the problems that are gone now."""
+    """The result of a check; ``repaired`` are the problems that no longer exist."""
 
     blobs: int
     bytes: int
@@ -49,7 +49,7 @@ class CheckReport:
     repaired: tuple[Problem, ...] = ()
 
 
-class Checkup:
+class Fsck:
     """Checks and repairs one store."""
 
     def __init__(
@@ -64,9 +64,9 @@ class Checkup:
         self._context, self._images = context, images
         self._garbage, self._sweep = garbage, sweep
         self._emit, self._cancel = emit, cancel
-        self._mending = Mending(context, cancel)
-        self._mends: dict[str, Callable[[str], object]] = {
-            **self._mending.mends,
+        self._records = RecordRepair(context, cancel)
+        self._repairs: dict[str, Callable[[str], object]] = {
+            **self._records.repairs,
             "changed layer": self._restore_layer,
             "damaged blob": context.store.content.delete,
             "damaged records": lambda _: context.store.rebuild_records(),
@@ -82,16 +82,16 @@ class Checkup:
         }
 
     def check(self, *, repair: bool) -> CheckReport:
-        """Return what is wrong, after mending what can be mended if that is asked for."""
-        check, problems = self._confirmed()
+        """Return the problems of the store; with ``repair``, repair them if possible."""
+        check, problems = self._look_twice()
         first = problems
         if repair:
             for _ in range(_ROUNDS):
-                # Some repairs uncover the next problem: a damaged blob is a missing one then.
+                # Some repairs uncover the next problem: a damaged blob becomes a missing one.
                 before = problems
-                if not problems or not self._mend(problems):
+                if not problems or not self._repair(problems):
                     break
-                check, problems = self._confirmed()
+                check, problems = self._look_twice()
                 if problems == before:
                     break
                 first = [*first, *(item for item in problems if item not in first)]
@@ -108,8 +108,8 @@ class Checkup:
             gone if repair else (),
         )
 
-    def _confirmed(self) -> tuple[StoreCheck, list[Problem]]:
-        """Return what is wrong now and a moment later: not what others are in the middle of."""
+    def _look_twice(self) -> tuple[StoreCheck, list[Problem]]:
+        """Return the problems found by two successive looks: not the work of other processes."""
         check, found = self._look()
         if not found:
             return check, []
@@ -129,16 +129,16 @@ class Checkup:
             {item.chain_id: item.name for item in containers if item.chain_id},
             {item.id: item.name for item in containers if item.phase == "ready"},
         )
-        lost = list(self._mending.problems())
+        lost = list(self._records.problems())
         found = check.problems(self._with_unfinished(needed, containers))
         if lost:
-            # The index still names what has lost its record.
+            # The index still names images without a record.
             found = [item for item in found if item.kind != "index out of date"]
         self._emit(TaskFinished("check"))
         return check, [*lost, *found]
 
     def _with_unfinished(self, needed: Needed, containers: list[ContainerRecord]) -> Needed:
-        """Count what containers in the making and failed build steps left, if it is there."""
+        """Add the layers of containers being created and of failed build steps, if present."""
         there = self._context.store.snapshots.uppers.keys()
         making = {item.id: item.name for item in containers if item.id in there}
         damaged = self._context.containers.damaged()
@@ -148,27 +148,28 @@ class Checkup:
         chains = {step.parent: step.title for step in failed if step.parent}
         return Needed({**chains, **needed.chains}, {**needed.uppers, **making})
 
-    # -- mending ----------------------------------------------------------------------------------
+    # -- repairing --------------------------------------------------------------------------------
 
-    def _mend(self, problems: list[Problem]) -> bool:
-        """Try to mend each; return whether anything was done.
+    def _repair(self, problems: list[Problem]) -> bool:
+        """Try to repair each problem; return whether anything was done.
 
-        Where records are damaged or lost, only those: most of the rest follows from them.
+        If records are damaged or lost, repair only those first: most other problems follow from
+        them.
         """
-        causes = [problem for problem in problems if problem.kind in self._mending.mends]
-        if len(causes) < len(problems) and causes and self._mend(causes):
+        causes = [problem for problem in problems if problem.kind in self._records.repairs]
+        if len(causes) < len(problems) and causes and self._repair(causes):
             return True
         done = False
         for problem in problems:
             self._cancel.check()
-            mend = self._mends.get(problem.kind)
-            if mend is None:
+            repair_one = self._repairs.get(problem.kind)
+            if repair_one is None:
                 continue
             try:
-                mend(problem.subject)
+                repair_one(problem.subject)
                 done = True
             except ContainersError:
-                continue  # it is found again, and reported
+                continue  # the next look finds and reports it
         return done
 
     def _unmount(self, point: str) -> None:
@@ -192,7 +193,7 @@ class Checkup:
         return with_parents(chains, records)
 
     def _restore_layer(self, chain: str) -> None:
-        """Unpack a layer again; without its archive, give up the images and steps above it."""
+        """Unpack a layer again; without its archive, remove the images and steps above it."""
         store = self._context.store
         if chain in self._under_containers(running=True):
             return  # its files are in use: stop the container first
@@ -203,10 +204,10 @@ class Checkup:
                 return
         elif self._unpack_again(chain):
             return
-        self._give_up(lambda image_chains: chain in image_chains)
+        self._remove_dependents(lambda image_chains: chain in image_chains)
 
     def _unpack_again(self, chain: str) -> bool:
-        """Unpack a layer of which only an image still knows; False when nobody does."""
+        """Unpack a layer that only an image still refers to; return False if none does."""
         store = self._context.store
         for image in store.records.images():
             if chain in image.chain_ids and store.content.has(image.manifest.digest):
@@ -223,8 +224,8 @@ class Checkup:
         return self._context.store.content.has(record.blob.digest) or self._fetch(record.blob)
 
     def _find_blob(self, digest: str) -> None:
-        """Get a blob again: from its layer, from a registry; else give up the images with it."""
-        if self._decompressed(digest):
+        """Restore a blob from its layer or a registry; else remove the images that need it."""
+        if self._decompress(digest):
             return
         for layer in self._layer_records().values():
             if layer.blob.digest == digest:
@@ -242,10 +243,10 @@ class Checkup:
         held = self._under_containers(running=False)
         for layer in self._layer_records().values():
             if layer.blob.digest == digest and layer.chain_id not in held:
-                self._give_up(lambda chains, lost=layer.chain_id: lost in chains)  # type: ignore[misc]  # a default has no type
+                self._remove_dependents(lambda chains, lost=layer.chain_id: lost in chains)  # type: ignore[misc]  # a default has no type
 
-    def _decompressed(self, digest: str) -> bool:
-        """Make an uncompressed archive from the compressed form of its layer, if that is here."""
+    def _decompress(self, digest: str) -> bool:
+        """Create an uncompressed archive from the compressed form of its layer, if stored."""
         content = self._context.store.content
         for layer in self._layer_records().values():
             other = layer.blob.digest
@@ -275,7 +276,7 @@ class Checkup:
         return parsed
 
     def _descriptor(self, digest: str) -> Descriptor | None:
-        """Return what is known of a blob that is not here."""
+        """Return the descriptor of a missing blob from an image's manifest, or None."""
         for image in self._context.store.records.images():
             if image.manifest.digest == digest:
                 return image.manifest
@@ -287,7 +288,7 @@ class Checkup:
         return None
 
     def _fetch(self, blob: Descriptor) -> bool:
-        """Download a blob from a registry that is known to have it; False when none gives it."""
+        """Download a blob from a registry known to have it; return False if none does."""
         from jupyter_containers.engine.images.transfer import fetch
 
         for registry, repository in self._context.store.records.blob_sources(blob.digest):
@@ -299,8 +300,8 @@ class Checkup:
             return True
         return False
 
-    def _give_up(self, concerns: Callable[[tuple[str, ...]], bool]) -> None:
-        """Remove the images and build steps that stand on a lost layer, and that layer's record."""
+    def _remove_dependents(self, concerns: Callable[[tuple[str, ...]], bool]) -> None:
+        """Remove the images and build steps that need a lost layer, and the layer's record."""
         store = self._context.store
         for image in store.records.images():
             if concerns(image.chain_ids):

@@ -1,4 +1,4 @@
-"""What doctor says about the programs that containers are made of: known holes, missing filters."""
+"""doctor's report on the programs below the engine: known vulnerabilities, missing filters."""
 
 from __future__ import annotations
 
@@ -17,18 +17,18 @@ from jupyter_containers.runtime.seccomp import hides_socket_families
 _FURTHER = ("slirp4netns", "fuse-overlayfs", "nft")
 
 
-def versions_said(host: HostCapabilities) -> dict[str, str]:
-    """Return what the programs of this host print as their version, by name."""
+def program_versions(host: HostCapabilities) -> dict[str, str]:
+    """Return the version output of this host's programs, by name."""
     paths = {name: find_program(name) for name in _FURTHER} | {"conmon": host.conmon}
     if host.runtime is not None:
         paths[host.runtime.name] = host.runtime.path
     return {name: version_output(path) for name, path in paths.items() if path}
 
 
-def advisories(said: Mapping[str, str]) -> tuple[Capability, ...]:
-    """Return one line for each program with known holes, or one that says there is none."""
+def advisories(outputs: Mapping[str, str]) -> tuple[Capability, ...]:
+    """Return one line per program with known vulnerabilities, or one that reports none."""
     found = []
-    for name, text in said.items():
+    for name, text in outputs.items():
         for program in versions(name, text):
             holes = known_advisories(program)
             if holes:
@@ -40,14 +40,21 @@ def advisories(said: Mapping[str, str]) -> tuple[Capability, ...]:
                 )
     if found:
         return tuple(found)
-    names = ", ".join(said)
-    return (Capability("advisories", True, f"none known for {names}", "images use no known hole"),)
+    names = ", ".join(outputs)
+    return (
+        Capability(
+            "advisories",
+            True,
+            f"none known for {names}",
+            "images can exploit no known vulnerability",
+        ),
+    )
 
 
 def confinement(host: HostCapabilities, *, loaded: bool) -> tuple[Capability, ...]:
-    """Return what keeps the host's security modules from confining containers, if anything.
+    """Return what prevents the host's security modules from confining containers, if anything.
 
-    ``loaded`` is whether the kernel knows the engine's AppArmor profile.
+    ``loaded`` means that the kernel has the engine's AppArmor profile.
     """
     found = []
     root = host.users.initial and os.geteuid() == 0
@@ -66,7 +73,7 @@ def confinement(host: HostCapabilities, *, loaded: bool) -> tuple[Capability, ..
             Capability(
                 "SELinux labels",
                 False,
-                "this policy has none for containers",
+                "this policy has no label for containers",
                 "SELinux keeps containers from the host and from each other",
                 "as root: dnf install container-selinux",
             )
@@ -74,10 +81,10 @@ def confinement(host: HostCapabilities, *, loaded: bool) -> tuple[Capability, ..
     return tuple(found)
 
 
-def seccomp(host: HostCapabilities, said: Mapping[str, str]) -> Capability:
-    """Return whether containers have a filter of system calls, and what it cannot see."""
+def seccomp(host: HostCapabilities, outputs: Mapping[str, str]) -> Capability:
+    """Return whether containers have a system call filter, and what it cannot block."""
     name = host.runtime.name if host.runtime else ""
-    text = said.get(name, "")
+    text = outputs.get(name, "")
     built = not text or "libseccomp" in text or "+SECCOMP" in text
     why = "containers cannot use dangerous system calls"
     if not host.seccomp:

@@ -1,4 +1,4 @@
-"""What a prune would remove and how many bytes that frees, before it is done."""
+"""A preview of prune: the objects that it would remove and the bytes it would free."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, slots=True)
 class Doomed:
-    """A thing that would go, and the bytes that only it takes."""
+    """An object that would be removed, and the bytes that only it needs."""
 
     name: str
     size: int = 0
@@ -28,7 +28,7 @@ class Doomed:
 
 @dataclass(frozen=True, slots=True)
 class DoomedGroup:
-    """Things of one kind; ``size`` is what goes with all of them, what they share included."""
+    """Objects of one kind; ``size`` is the space freed with all of them, shared parts included."""
 
     items: tuple[Doomed, ...]
     size: int

@@ -1,4 +1,4 @@
-"""The end of a store: what the machine has of it goes, then its folders."""
+"""Resets a store: releases its resources on the machine, then removes its folders."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from contextlib import suppress
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from jupyter_containers.engine.system.mending import remove_bridge
+from jupyter_containers.engine.system.record_repair import remove_bridge
 from jupyter_containers.errors import NotFoundError, StorageError, UnsupportedError
 from jupyter_containers.layout import USER_FOLDER
 from jupyter_containers.network.resolver import NameService
@@ -26,23 +26,23 @@ _PATIENCE_SECONDS = 10.0
 
 
 def reset(context: EngineContext, remove: Callable[[str], None]) -> list[Path]:
-    """Remove all that a store has and is; return the folders that are gone.
+    """Remove a store and all its resources; return the removed folders.
 
-    ``remove`` ends and removes a container by its ID.  The folder that keeps an ordinary user's
-    namespaces stays: whoever made them ends them.
+    ``remove`` stops and removes a container by its ID.  The folder with an ordinary user's
+    namespaces stays: the process that created them removes it.
     """
     records = context.containers.all()
     for record in records:
         with suppress(NotFoundError):  # it has removed itself
             remove(record.id)
-    with suppress(UnsupportedError):  # nothing runs where there is no runtime
-        for container_id in context.runtime.container_ids():  # those whose records are damaged
+    with suppress(UnsupportedError):  # without a runtime nothing runs
+        for container_id in context.runtime.container_ids():  # containers with damaged records
             context.runtime.delete(container_id, force=True)
             context.firewall.unpublish(container_id)
-    # Who may change no networks has only records of them.
+    # A user who cannot change networks has only records of them.
     if "CAP_NET_ADMIN" in context.host.kernel_capabilities:
         for network in context.networks.all():
-            # The kernel may still be at work on the cards of containers that just ended.
+            # The kernel may still be removing the interfaces of containers that just ended.
             context.bridge.remove_bridge(network, with_ports=True)
         for document in context.networks.damaged():
             remove_bridge(context, document, with_ports=True)
@@ -70,7 +70,7 @@ def reset(context: EngineContext, remove: Callable[[str], None]) -> list[Path]:
 
 
 def _remove_tree(folder: Path) -> None:
-    """Remove a folder into which the monitor of a container without a record may still write."""
+    """Remove a folder into which the monitor of an unrecorded container may still write."""
     deadline = time.monotonic() + _PATIENCE_SECONDS
     while True:
         try:
@@ -86,19 +86,21 @@ def _remove_tree(folder: Path) -> None:
 
 
 def _wait_for_names(service: NameService) -> None:
-    """Wait until the name server has seen that no container is left."""
+    """Wait until the name server has noticed that no container is left."""
     deadline = time.monotonic() + _PATIENCE_SECONDS
     while service.known and service.alive:
         if time.monotonic() > deadline:
-            raise StorageError("the name server does not end", hint="try again: system reset")
+            raise StorageError("the name server is still running", hint="try again: system reset")
         time.sleep(0.01)
 
 
 def _wait_for(state: StateRecord) -> None:
-    """Wait until what looks after a container has ended: it writes into the store to the last."""
+    """Wait until a container's monitor and sidecars have ended: they write to the store."""
     deadline = time.monotonic() + _PATIENCE_SECONDS
     keepers = [state.monitor, state.waiter, *state.companions]
     while any(keeper is not None and keeper.alive for keeper in keepers):
         if time.monotonic() > deadline:
-            raise StorageError("a container's monitor does not end", hint="try again: system reset")
+            raise StorageError(
+                "a container's monitor is still running", hint="try again: system reset"
+            )
         time.sleep(0.01)

@@ -1,4 +1,4 @@
-"""What concerns an engine as a whole: inspect, disk usage, prune, doctor."""
+"""The service of the system: inspect, disk usage, prune, doctor."""
 
 from __future__ import annotations
 
@@ -39,14 +39,14 @@ _KINDS = ("container", "image", "network", "volume")
 
 
 class Named(Protocol):
-    """Things of one kind, by name."""
+    """Objects of one kind, by name."""
 
     def names(self) -> list[str]:
-        """Return the names of all of them."""
+        """Return all names."""
 
 
 class SystemService:
-    """The store as a whole, and the machine that it is on."""
+    """The store as a whole, and the machine it is on."""
 
     noun = "system"
 
@@ -66,7 +66,7 @@ class SystemService:
         self._networks, self._volumes, self._builds = networks, volumes, builds
 
     def names(self, kind: str) -> list[str]:
-        """Return the names of all things of a kind (``image`` …): cheap, for completion."""
+        """Return the names of all objects of a kind (``image`` …): cheap, for completion."""
         services: dict[str, Named] = {
             "container": self._containers,
             "image": self._images,
@@ -80,8 +80,8 @@ class SystemService:
     def inspect(self, name: str, kind: str | None = None, *, size: bool = False) -> dict[str, Any]:
         """Return Docker's ``inspect`` document of a container, image, network or volume.
 
-        Without ``kind`` the first that has the name is taken, in that order.  With ``size`` a
-        container's has the bytes of its files.
+        Without ``kind``, the first object with the name is returned, in that order.  With ``size``,
+        a container's document includes the bytes of its files.
         """
         if kind is not None and kind not in _KINDS:
             raise InvalidArgumentError(f"invalid kind {kind!r}", hint=f"one of {', '.join(_KINDS)}")
@@ -112,10 +112,10 @@ class SystemService:
         follow: bool = True,
         cancel: CancelToken | None = None,
     ) -> Iterator[JournalEvent]:
-        """Return what happens from now on (or since a time), by whichever process, in order.
+        """Return events, of all processes and in order, from now on or since a time.
 
-        It goes on until ``until`` has come or the caller stops; without ``follow`` it returns
-        what was recorded so far.  ``after`` is the ``sequence`` of the last event already seen.
+        The iterator ends at ``until``; without ``follow``, after the events recorded so far.
+        ``after`` is the ``sequence`` of the last event already read.
         """
         return self._context.journal.events(
             since=since, until=until, after=after, filters=filters, follow=follow, cancel=cancel
@@ -128,16 +128,14 @@ class SystemService:
         emit: EventSink = discard,
         cancel: CancelToken | None = None,
     ) -> CheckReport:
-        """Return what is wrong with the store: bytes, records and directories that disagree.
+        """Return the problems of the store: bytes, records and directories that disagree.
 
-        With ``repair`` what can be mended is; an image that lacks a part nobody has is removed.
+        With ``repair``, repair them if possible; an image with an irrecoverable part is removed.
         """
-        from jupyter_containers.engine.system.fsck import Checkup
+        from jupyter_containers.engine.system.fsck import Fsck
 
         token = cancel or CancelToken()
-        check = Checkup(
-            self._context, self._images.catalog, self._garbage, self._sweep, emit, token
-        )
+        check = Fsck(self._context, self._images.catalog, self._garbage, self._sweep, emit, token)
         try:
             return check.check(repair=repair)
         except UnreadableRecordsError:
@@ -147,22 +145,22 @@ class SystemService:
             return check.check(repair=repair)
 
     def df(self) -> list[DiskUsage]:
-        """Return what images, containers, volumes and build cache take on disk."""
+        """Return the disk usage of images, containers, volumes and build cache."""
         from jupyter_containers.engine.system.disk_usage import DiskUsageReport
 
         return DiskUsageReport(self._context).lines()
 
     def disk_details(self) -> DiskDetails:
-        """Return what each image, container, volume and cached layer takes on disk."""
+        """Return the disk usage of each image, container, volume and cached layer."""
         from jupyter_containers.engine.system.disk_details import disk_details
 
         return disk_details(self._context, self._images.catalog)
 
     def prune_preview(self, *, all: bool = False) -> Mapping[str, DoomedGroup]:
-        """Return what the prune of each kind would remove and free.
+        """Return what a prune of each kind would remove and free.
 
-        Kinds: containers, images, volumes, networks, cache.
-        With ``all`` also images and volumes that have a name.
+        Kinds: containers, images, volumes, networks, cache.  With ``all``, also images and volumes
+        that have a name.
         """
         from jupyter_containers.engine.system.prune_preview import prune_preview
 
@@ -175,8 +173,9 @@ class SystemService:
     ) -> PruneResult:
         """Remove stopped containers, unused networks and images, and the build cache.
 
-        Filters (``label``, ``label!``, ``until``) hold for all kinds that know them, so ``until``
-        does not go with ``volumes``; with ``label`` the build cache stays, for it has none.
+        Filters (``label``, ``label!``, ``until``) apply to all kinds that support them, so
+        ``until`` cannot be combined with ``volumes``; with ``label`` the build cache is kept,
+        because it has no labels.
         """
         given = {key: list(values) for key, values in (filters or {}).items()}
         if volumes and "until" in given:
@@ -197,7 +196,7 @@ class SystemService:
         )
 
     def info(self) -> dict[str, Any]:
-        """Return what engine and host are, for people and bug reports."""
+        """Return facts about engine and host, for users and bug reports."""
         from jupyter_containers.engine.system.doctor import info
 
         states = [str(container.status) for container in self._containers.everything()]
@@ -206,20 +205,20 @@ class SystemService:
     def reset(self) -> list[Path]:
         """Remove everything: containers, images, volumes, networks, caches, and the folders.
 
-        The engine is closed then.  What it never owned stays: credentials, config files, the
-        images that others share.
+        The engine is closed afterwards.  Files it does not own stay: credentials, config files, the
+        images of shared stores.
         """
         from jupyter_containers.engine.system.reset import reset
 
         if self._context.store.damage():
             self._context.store.start_over()
-            self._sweep()  # ends what no record names any more
+            self._sweep()  # removes containers without a record
         return reset(
             self._context, lambda name: self._containers.remove(name, force=True, volumes=True)
         )
 
     def doctor(self) -> DoctorReport:
-        """Return what this host can do, what is missing and what would provide it."""
+        """Return the host's capabilities, missing ones with the way to provide them."""
         from jupyter_containers.engine.system.doctor import examine
 
         return examine(self._context)

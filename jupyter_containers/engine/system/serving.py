@@ -1,6 +1,6 @@
-"""The service of the Docker Engine API, as a process beside its caller.
+"""Starts the Docker Engine API's service in a separate process.
 
-The front end that answers is started as a program: it is a room above this one.
+The front end that serves the API is started as a program, because it is a package above this one.
 """
 
 from __future__ import annotations
@@ -25,13 +25,13 @@ _STOP_SECONDS = 15.0
 
 @dataclass(frozen=True, slots=True)
 class Service:
-    """A service that was started; ``url`` is what ``DOCKER_HOST`` is to be."""
+    """A started service; ``url`` is the value for ``DOCKER_HOST``."""
 
     url: str
     process: subprocess.Popen[bytes]
 
     def stop(self) -> None:
-        """End it; containers go on."""
+        """Stop the service; containers keep running."""
         if self.process.poll() is None:
             self.process.send_signal(signal.SIGTERM)
         try:
@@ -42,9 +42,9 @@ class Service:
 
 
 def socket_path(settings: Settings, address: str = "") -> Path:
-    """Return where the socket of an address is; by default below the run root.
+    """Return the path of an address's socket; by default in the run root.
 
-    Raises :class:`InvalidArgumentError` for an address that is no ``unix://PATH``.
+    Raises :class:`InvalidArgumentError` for an address that is not ``unix://PATH``.
     """
     if not address:
         return settings.layout.api_socket
@@ -57,24 +57,24 @@ def socket_path(settings: Settings, address: str = "") -> Path:
 
 
 def service_program(path: Path, idle: float, ready: int = -1) -> tuple[str, ...]:
-    """Return the command that serves; ``ready`` is a descriptor that gets a byte then."""
+    """Return the command that serves; it writes a byte to descriptor ``ready`` when it does."""
     return self_exec_command("jupyter_containers.api.server", str(path), str(idle), str(ready))
 
 
 def start_service(settings: Settings, address: str = "", idle: float = 0.0) -> Service:
-    """Return a service that answers; it ends after ``idle`` seconds without a request (0: never).
+    """Start the service; it ends after ``idle`` seconds without a request (0: never).
 
-    Raises :class:`ContainersError` with what it said where it cannot serve.
+    Raises :class:`ContainersError` with the service's output if it cannot serve.
     """
     path = socket_path(settings, address)
     reading, writing = os.pipe2(os.O_CLOEXEC)
-    with tempfile.TemporaryFile() as said, open(reading, "rb") as ready:
+    with tempfile.TemporaryFile() as output, open(reading, "rb") as ready:
         try:
             process = subprocess.Popen(
                 service_program(path, idle, writing),
                 stdin=subprocess.DEVNULL,
                 stdout=subprocess.DEVNULL,
-                stderr=said,
+                stderr=output,
                 env={**os.environ, **environment(settings)},
                 pass_fds=(writing,),
                 start_new_session=True,
@@ -89,8 +89,8 @@ def start_service(settings: Settings, address: str = "", idle: float = 0.0) -> S
             raise
         if not serves:
             process.wait()
-            said.seek(0)
-            lines = said.read().decode(errors="replace").strip().splitlines()
+            output.seek(0)
+            lines = output.read().decode(errors="replace").strip().splitlines()
             hint = next((line[6:] for line in lines if line.startswith("hint: ")), "")
             raise ContainersError(lines[0] if lines else "the service did not start", hint=hint)
     return Service(f"{SCHEME}{path}", process)
@@ -98,7 +98,7 @@ def start_service(settings: Settings, address: str = "", idle: float = 0.0) -> S
 
 @contextmanager
 def serving(settings: Settings, address: str = "") -> Iterator[str]:
-    """Yield the address (for ``DOCKER_HOST``) of a service that lasts as long as the block."""
+    """Run a service during the block; yield its address (for ``DOCKER_HOST``)."""
     service = start_service(settings, address)
     try:
         yield service.url

@@ -1,4 +1,4 @@
-"""Image stores that the users of a machine share: put images in, take them out, map them."""
+"""The service of shared stores: share images, unshare them, map owners."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
 
 class Keeper(Protocol):
-    """An engine on a shared store: the one that may change it."""
+    """An engine that writes to a shared store."""
 
     @property
     def images(self) -> ImageService:
@@ -49,12 +49,12 @@ class StoreService:
         emit: EventSink = discard,
         cancel: CancelToken | None = None,
     ) -> Items[str]:
-        """Put images where all users of this machine use them, and nobody else can change them.
+        """Share images with all users of this machine, read-only for them.
 
-        Images that are not here are pulled there.  ``store`` is the shared store's folder,
-        ``/var/lib/jupyter-containers-shared`` by default, made when it is not there; other folders
-        are seen by engines whose setting ``additional_stores`` names them.  Returns the
-        names that they have there.
+        Images that are not stored here are pulled there.  ``store`` is the shared store's folder,
+        ``/var/lib/jupyter-containers-shared`` by default, created if missing; other folders are
+        read by engines whose setting ``additional_stores`` names them.  Returns the names of the
+        images there.
         """
         from jupyter_containers.engine.shared_stores import shared_settings
         from jupyter_containers.store import Store
@@ -73,9 +73,9 @@ class StoreService:
         return shared
 
     def unshare(self, names: str | Sequence[str], *, store: str = "") -> Items[str]:
-        """Take images out of a shared store; return Docker's lines about it.
+        """Remove images from a shared store; return Docker's messages.
 
-        Containers of other users that stand on them do not start any more.
+        Containers of other users that are based on them can no longer start.
         """
         from jupyter_containers.engine.shared_stores import shared_settings
 
@@ -90,16 +90,16 @@ class StoreService:
         return listed(self._context.settings)
 
     def map(self, user: str) -> Items[Path]:
-        """Let a user's containers use the layers of shared stores where they are.
+        """Let a user's containers use the layers of shared stores in place.
 
-        For root; the mounts, which are returned, are there until the machine starts anew.
+        For root only; the returned mounts last until the next boot.
         """
         from jupyter_containers.engine.shared_stores import map_owners
 
         return map_owners(self._context.settings, user)
 
     def unmap(self, user: str) -> Items[Path]:
-        """Undo :meth:`map`; return the mounts that are gone."""
+        """Undo :meth:`map`; return the removed mounts."""
         from jupyter_containers.engine.shared_stores import unmap_owners
 
         return unmap_owners(user)

@@ -1,4 +1,4 @@
-"""What dead processes left: finished or removed at every start of an engine."""
+"""The sweep at every start of an engine: finishes or removes what dead processes left."""
 
 from __future__ import annotations
 
@@ -10,14 +10,14 @@ from jupyter_containers.store.faults import tolerated
 
 
 def sweep(context: EngineContext, lifecycle: SweptLifecycle) -> None:
-    """Finish or remove downloads, containers and build steps whose process is gone."""
+    """Finish or remove downloads, containers and build steps whose process has died."""
     workbench = context.workbench
     found = list(workbench.iterdir()) if workbench.is_dir() else []
     dead = [folder for folder in found if not builder_alive(folder.name)]
     for folder in dead:
         context.runtime.abandon(folder.name)
     context.store.sweep()
-    # On a full or read-only disk the verb comes first: it may be how room is made.
+    # On a full or read-only disk the caller's verb must still run: it may free space.
     with tolerated():
         lifecycle.sweep()
     for folder in dead:

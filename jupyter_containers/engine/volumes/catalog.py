@@ -1,4 +1,4 @@
-"""Named and anonymous volumes: folders of the store that outlive containers."""
+"""The catalog of volumes: folders of the store that outlive containers."""
 
 from __future__ import annotations
 
@@ -45,7 +45,7 @@ class Volumes:
         return volume
 
     def mountpoint(self, name: str) -> Path:
-        """Return the folder of the host that holds the volume's files."""
+        """Return the host's folder with the volume's files."""
         return self._folder / name / "_data"
 
     def create(
@@ -56,9 +56,9 @@ class Volumes:
         anonymous: bool = False,
         driver_opts: dict[str, str] | None = None,
     ) -> VolumeRecord:
-        """Return the volume ``name``, made if it is not there; a new anonymous one for no name.
+        """Return the volume ``name``, creating it if missing; without name a new anonymous one.
 
-        ``driver_opts`` say what is mounted in its place while a container uses it.
+        ``driver_opts`` say what to mount in its place while a container uses it.
         """
         name = name or new_id()
         check_name(name, "volume")
@@ -66,7 +66,7 @@ class Volumes:
         if existing is not None:
             return existing
         options = driver_opts or {}
-        # Pinned now: a container that has the folder above could put a link there later.
+        # Resolve it now: a container that controls the parent folder could put a link there later.
         device = options.get("device", "")
         bound = os.path.realpath(device) if device and is_bind(options.get("o", "")) else ""
         volume = VolumeRecord(new_id(), name, time.time(), labels or {}, anonymous, options, bound)
@@ -82,13 +82,13 @@ class Volumes:
         try:
             self.mountpoint(name).mkdir(parents=True, exist_ok=True)
         except OSError as error:
-            raise StorageError(f"cannot make volume {name}: {error.strerror}") from error
+            raise StorageError(f"cannot create volume {name}: {error.strerror}") from error
 
     def remove(self, name: str, users: Iterable[tuple[str, tuple[MountRecord, ...]]]) -> None:
         """Remove a volume and its files.
 
-        ``users`` are the containers' names and mounts; raises :class:`InUseError` when one of
-        them has the volume.
+        ``users`` are the containers' names and mounts.  Raises :class:`InUseError` if one of them
+        uses the volume.
         """
         volume = self.find(name)
         for container, mounts in users:
@@ -100,17 +100,17 @@ class Volumes:
         self.destroy(volume)
 
     def destroy(self, volume: VolumeRecord) -> None:
-        """Remove a volume and its files, whoever uses it."""
-        # What cannot be removed stays, and a new volume of the name takes it over.
+        """Remove a volume and its files, even if it is used."""
+        # A file that cannot be removed stays; a new volume of this name takes it over.
         with suppress(StorageError):
             self._context.store.remove_tree(self._folder / volume.name)
-        # The record last: nobody would find a folder without one.
+        # Delete the record last: a folder without a record would never be found.
         with self._context.journal.together():
             self._context.volumes.delete(volume.id)
             self._context.journal.record("volume", "destroy", volume.name, {"driver": "local"})
 
     def resolve(self, request: MountRequest) -> MountRecord:
-        """Return a mount with its place on the host decided; :meth:`provide` makes a volume."""
+        """Return a mount with its source on the host; :meth:`provide` creates a volume."""
         source, name, anonymous = request.source, "", False
         if request.type == "volume":
             anonymous = not request.source
@@ -135,7 +135,7 @@ class Volumes:
         )
 
     def provide(self, mount: MountRecord, labels: dict[str, str] | None = None) -> None:
-        """Make the volume of a resolved mount if it is not there."""
+        """Create the volume of a resolved mount if it does not exist."""
         if mount.type == "volume":
             self.create(
                 mount.name, labels, anonymous=mount.anonymous, driver_opts=mount.driver_opts
@@ -146,7 +146,7 @@ class Volumes:
 def _bind_source(request: MountRequest) -> str:
     try:
         path = os.path.realpath(os.path.expanduser(request.source))
-    except OSError as error:  # a link that became something else while it was read
+    except OSError as error:  # a link that was replaced while it was read
         raise InvalidArgumentError(
             f"cannot use bind source path {request.source}: {error.strerror}"
         ) from error
@@ -160,15 +160,15 @@ def _bind_source(request: MountRequest) -> str:
     try:
         os.makedirs(path)
     except OSError as error:
-        raise InvalidArgumentError(f"cannot make {path} for a bind: {error.strerror}") from error
+        raise InvalidArgumentError(f"cannot create {path} for a bind: {error.strerror}") from error
     return path
 
 
 def fill_from_image(rootfs: Path, mount: MountRecord, source: str) -> None:
-    """Copy what the image has at the mount's place into an empty volume.
+    """Copy the image's files at the mount's target into an empty volume.
 
-    To be called where ``rootfs`` is mounted; ``source`` is where only the engine shows the volume.
-    Other containers may have the volume at the same time: nothing is followed in it.
+    Call it where ``rootfs`` is mounted; ``source`` is a path of the volume that only the engine can
+    reach.  Other containers may use the volume at the same time, so no link in it is followed.
     """
     if mount.type != "volume" or "nocopy" in mount.options or mount.subpath:
         return
@@ -183,7 +183,7 @@ def fill_from_image(rootfs: Path, mount: MountRecord, source: str) -> None:
             try:
                 inside = root.open(split(os.fsencode(mount.target)), os.O_RDONLY | os.O_DIRECTORY)
             except OSError:
-                return  # the image has nothing there
+                return  # the image has no folder there
         try:
             copy_tree(inside, volume)
         except OSError as error:

@@ -1,4 +1,4 @@
-"""``volume prune``: remove volumes that no container has."""
+"""``volume prune``: remove unused volumes."""
 
 from __future__ import annotations
 
@@ -15,12 +15,12 @@ def prune_volumes(
     all: bool = False,  # Docker's flag
     filters: Filters | None = None,
 ) -> PruneResult:
-    """Remove anonymous volumes (with ``all`` also named ones) that no container has."""
+    """Remove unused anonymous volumes, with ``all`` also unused named ones."""
     from jupyter_containers.store.uppers import tree_size
 
     selection = PruneFilter(filters, ("label", "label!", "all"))
     if context.containers.damaged():
-        return PruneResult((), 0)  # unknown which volumes those have
+        return PruneResult((), 0)  # the volumes of damaged containers are unknown
     used = {mount.name for record in context.containers.all() for mount in record.mounts}
     removed, freed = [], 0
     for volume in context.volumes.all():

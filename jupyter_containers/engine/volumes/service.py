@@ -1,4 +1,4 @@
-"""Volumes: make, look at, remove."""
+"""The service of volumes: create, inspect, remove."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ from jupyter_containers.errors import AlreadyExistsError
 from jupyter_containers.options.values import parse_labels
 from jupyter_containers.options.volumes import check_driver, parse_driver_options
 
-# Name and mounts of each container: volumes in use are not removed.
+# Name and mounts of each container, because used volumes are not removed.
 Users = Callable[[], Sequence[tuple[str, tuple[MountRecord, ...]]]]
 
 
@@ -40,11 +40,11 @@ class VolumeService(Collection[VolumeSummary]):
         label: Any = (),
         opt: Any = (),
     ) -> VolumeSummary:
-        """Create a volume; one that exists is returned as it is.
+        """Create a volume, or return the existing one of that name.
 
-        ``opt`` are mount(8)'s ``type``, ``device`` and ``o``: what is mounted in the volume's
-        place while a container uses it.  Raises :class:`UnsupportedError` for a driver other than
-        ``local``, :class:`AlreadyExistsError` when the volume has other options.
+        ``opt`` are mount(8)'s ``type``, ``device`` and ``o``, to be mounted in the volume's place
+        while a container uses it.  Raises :class:`UnsupportedError` for a driver other than
+        ``local``, :class:`AlreadyExistsError` if the volume exists with other options.
         """
         check_driver(driver)
         options = parse_driver_options(opt)
@@ -67,7 +67,7 @@ class VolumeService(Collection[VolumeSummary]):
         )
 
     def remove(self, name: str) -> None:
-        """Remove a volume and its files; one that a container has is refused."""
+        """Remove a volume and its files; raise if a container uses it."""
         self._volumes.remove(name, self._users())
 
     def inspect(self, name: str) -> dict[str, Any]:
@@ -78,7 +78,7 @@ class VolumeService(Collection[VolumeSummary]):
         return volume_document(volume, self._volumes.mountpoint(volume.name))
 
     def prune(self, *, all: bool = False, filters: Filters | None = None) -> PruneResult:
-        """Remove anonymous volumes (with ``all`` also named ones) that no container has.
+        """Remove unused anonymous volumes, with ``all`` also unused named ones.
 
         Filters: ``label``, ``label!``, ``all``.
         """

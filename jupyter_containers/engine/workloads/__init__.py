@@ -1,1 +1,1 @@
-"""Work of several containers: map, services, a registry."""
+"""Workloads of several containers: map and services."""

@@ -1,9 +1,9 @@
-"""One command over many items, a container for each, several at a time.
+"""Runs one command over many items, in one container for each, several in parallel.
 
-The *item* takes the place of ``{}`` in the command; without one it is the last argument.  With
-``stdin`` it is the input instead, with ``into`` a value handed over (see :mod:`.data_exchange`).
-Results are in the items' order.  The first item that fails for good, or an interrupt, ends all
-that run; whoever has to wait for them waits for their clean-up only.
+The *item* replaces ``{}`` in the command; without ``{}`` it is the last argument.  With ``stdin``
+it is the input instead, with ``into`` an input variable (see :mod:`.data_exchange`).  Results are
+in the order of the items.  The first item that fails after all retries, or an interrupt, ends all
+running ones, and the call returns after their clean-up.
 """
 
 from __future__ import annotations
@@ -40,13 +40,13 @@ from jupyter_containers.options import RunOptions
 PLACE = "{}"
 _TASK = "map"
 _FIRST_PAUSE, _LONGEST_PAUSE = 0.1, 5.0
-# What may go better the next time; a wrong name or flag never does.
+# Errors that may be temporary; a wrong name or flag never is.
 _PASSING = (ContainerFailedError, OCIRuntimeError, NetworkError, StorageError)
 
 
 @dataclass(frozen=True, slots=True)
 class Job:
-    """What is done with every item: ``run`` is the engine's, all but the item bound."""
+    """The work for every item; ``run`` is the engine's, with all but the item bound."""
 
     run: Callable[..., RunResult]
     command: Sequence[str]
@@ -56,7 +56,7 @@ class Job:
     check: bool = True
 
     def perform(self, item: Any, cancel: CancelToken) -> RunResult:
-        """Return how one item's container ended, after so many attempts as it takes."""
+        """Run one item, with retries; return the result of its container."""
         pause = _FIRST_PAUSE
         for attempt in range(self.retries + 1):
             cancel.check()
@@ -101,9 +101,9 @@ def as_input(item: Any) -> bytes:
 def carry_out(
     job: Job, items: Sequence[Any], workers: int, title: str, emit: EventSink, cancel: CancelToken
 ) -> list[RunResult]:
-    """Return the results of all items, in their order.
+    """Return the results of all items, in the order of the items.
 
-    Raises :class:`ItemFailedError` for the first that fails for good.
+    Raises :class:`ItemFailedError` for the first one that fails after all retries.
     """
     work = _Work(job, items, title, emit, cancel)
     pool = ThreadPoolExecutor(max(1, workers), thread_name_prefix="map")
@@ -116,10 +116,10 @@ def carry_out(
             done = sum(result is not None for result in work.results)
             failed = isinstance(error, ItemFailedError)
             emit(TaskFinished(_TASK, "failed" if failed else "cancelled"))
-            told = f"{work.told(done)} were done, no container is left"
-            error.add_note(told)
+            note = f"{work.count_text(done)} were done, no container is left"
+            error.add_note(note)
         if isinstance(error, KeyboardInterrupt):
-            raise answered(f"map was interrupted: {told}") from error
+            raise answered(f"map was interrupted: {note}") from error
         raise
     pool.shutdown()
     emit(TaskFinished(_TASK))
@@ -127,7 +127,7 @@ def carry_out(
 
 
 class _Work:
-    """The items on their way, and what has come of them."""
+    """The items in progress and their results."""
 
     def __init__(
         self, job: Job, items: Sequence[Any], title: str, emit: EventSink, cancel: CancelToken
@@ -136,12 +136,12 @@ class _Work:
         self.results: list[RunResult | None] = [None] * len(items)
         emit(TaskStarted(_TASK, title, len(items), "items"))
 
-    def told(self, done: int) -> str:
-        """Return how much is done, for people."""
+    def count_text(self, done: int) -> str:
+        """Return the number of finished items as text."""
         return f"{done} of {len(self._items)} items"
 
     def go(self, pool: ThreadPoolExecutor) -> None:
-        """Wait for all; a front end's interrupt is seen at once."""
+        """Wait for all items, noticing a front end's interrupt at once."""
         perform = self._job.perform
         futures: dict[Future[RunResult], int] = {
             pool.submit(perform, item, self._cancel): index
@@ -170,7 +170,7 @@ class _Work:
                 item=self._items[index],
                 results=self.results,
                 error=error,
-                hint="; ".join(filter(None, (error.hint, f"{self.told(done)} were done"))),
+                hint="; ".join(filter(None, (error.hint, f"{self.count_text(done)} were done"))),
             )
             raise failure from error
 
@@ -181,10 +181,10 @@ def _short(item: object) -> str:
 
 
 def default_workers(options: RunOptions) -> int:
-    """Return how many containers of these limits this machine takes at once.
+    """Return the number of containers with these limits that this machine can run at once.
 
-    As many as it has CPUs for (one each, or what ``cpus`` says), and memory for where each has a
-    limit: what is available now.
+    One per available CPU (or per ``cpus``), further limited by the available memory if each has a
+    memory limit.
     """
     cpus = len(os.sched_getaffinity(0))
     count = int(cpus / options.cpus) if options.cpus else cpus
@@ -199,4 +199,4 @@ def available_memory() -> int:
         name, _, rest = line.partition(":")
         if name == "MemAvailable":
             return int(rest.split()[0]) * 1024
-    raise InvalidArgumentError("/proc/meminfo does not tell the memory that is available")
+    raise InvalidArgumentError("/proc/meminfo has no MemAvailable")

@@ -1,4 +1,4 @@
-"""Work of several containers, or for as long as a block lasts: map and services."""
+"""The service of workloads: map over many containers, services for a block."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ class ItemFlags(RunFlags, total=False):
 
 
 class WorkloadService:
-    """Work that takes several containers, or one for a while."""
+    """Work that takes several containers, or one container for a block."""
 
     noun = "workloads"
 
@@ -57,14 +57,14 @@ class WorkloadService:
         cancel: CancelToken | None = None,
         **flags: Unpack[ItemFlags],
     ) -> list[RunResult]:
-        """Run a command for every item, each in a container of its own; results in their order.
+        """Run a command for every item, each in its own container; return the results in order.
 
-        The item takes the place of ``{}`` in the command, or is its last argument; with ``stdin``
-        it is the input; with ``into`` the variable of that name (``inputs`` of :meth:`run`).
-        ``workers`` containers run at once: by default as many as this machine has CPUs and memory
-        for, given their limits.  ``retries`` more attempts are made of one that fails.
-        ``flags`` are those of :meth:`run`.  Raises :class:`ItemFailedError` for the first that
-        fails, after ending the rest; without ``check`` a result holds the exit code instead.
+        The item replaces ``{}`` in the command, or is its last argument; with ``stdin`` it is the
+        input; with ``into`` the variable of that name (``inputs`` of :meth:`run`).  ``workers``
+        containers run at once: by default as many as this machine has CPUs and memory for, given
+        their limits.  A failed item is retried up to ``retries`` times.  ``flags`` are those of
+        :meth:`run`.  Raises :class:`ItemFailedError` for the first item that fails, after ending
+        all others; without ``check``, exit codes are only in the results.
         """
         from jupyter_containers.engine.workloads.map import Job, carry_out, default_workers
 
@@ -72,7 +72,7 @@ class WorkloadService:
         if stdin and into:
             raise InvalidArgumentError("an item is an input or a variable, not both")
         if (workers is not None and workers < 1) or retries < 0:
-            raise InvalidArgumentError("workers is 1 or more, retries 0 or more")
+            raise InvalidArgumentError("workers must be at least 1, retries at least 0")
         given: dict[str, Any] = {"rm": True, **flags}
         name = image_name(image)
         words = as_command(command)
@@ -80,10 +80,10 @@ class WorkloadService:
         options = run_options(name, words, shape)
         if options.detach or options.tty or options.name:
             raise InvalidArgumentError(
-                "map runs many containers and waits for them: leave detach, tty and name out"
+                "map runs many containers and waits for them: omit detach, tty and name"
             )
         if todo:
-            # Once for all of them.
+            # Once for all items.
             self._images.provide(options.image, options.platform, options.pull, emit)
         run = partial(self._map_one, name, given | {"pull": "never"})
         count = min(workers or default_workers(options), len(todo))
@@ -112,14 +112,14 @@ class WorkloadService:
         emit: EventSink = discard,
         **flags: Unpack[RunFlags],
     ) -> Service:
-        """Return a service for a ``with`` block: ready when it begins, removed when it ends.
+        """Return a service for a ``with`` block: ready at its start, removed at its end.
 
-        ``ports`` are the container's, published on free ports (or ``{container's: ours}``);
-        ``service.address``, ``ports`` and ``container`` say where it is.  It is ready when its
-        health check passes or, without one, when the ports take connections; ``ready`` decides
-        instead if it is given.  ``flags`` are those of :meth:`run`.  The block raises
-        :class:`ServiceNotReadyError` after ``timeout`` seconds, and
-        :class:`ContainerFailedError` when the container ends before.
+        ``ports`` are the container's, published on free ports (or ``{container's: this
+        machine's}``); ``service.address``, ``ports`` and ``container`` give access to it.  It is
+        ready when its health check succeeds or, without one, when the ports accept connections;
+        ``ready`` replaces both.  ``flags`` are those of :meth:`run`.  The block raises
+        :class:`ServiceNotReadyError` after ``timeout`` seconds, and :class:`ContainerFailedError`
+        if the container ends before.
         """
         from jupyter_containers.engine.workloads.service_block import (
             Service,

@@ -1,8 +1,8 @@
-"""A service for as long as a ``with`` block lasts: a database for an analysis, a server for a test.
+"""A service for a ``with`` block: a database for an analysis, a server for a test.
 
-Life: started by ``with`` → *ready* when its health check says so, or, without one, when every
-published TCP port takes connections → removed with its anonymous volumes at the end of the block,
-however that ends.
+Lifecycle: started by ``with`` → *ready* when its health check succeeds or, without one, when every
+published TCP port accepts connections → removed with its anonymous volumes at the end of the block,
+also after an error.
 """
 
 from __future__ import annotations
@@ -34,7 +34,7 @@ _TAIL_LINES = 10
 
 
 class Service:
-    """A container that serves; ``container`` is it, once the block has begun."""
+    """A container that serves a block; ``container`` is its handle within the block."""
 
     def __init__(
         self,
@@ -51,7 +51,7 @@ class Service:
 
     @property
     def container(self) -> Container:
-        """The container; raises before the block has begun."""
+        """The container; raises before the block."""
         if self._container is None:
             raise InvalidArgumentError(
                 f"the service {self.name} has not begun",
@@ -61,12 +61,12 @@ class Service:
 
     @property
     def ports(self) -> dict[int, int]:
-        """The ports of this machine, by those of the container."""
+        """The ports of this machine, by the container's ports."""
         return {port.container_port: port.host_port for port in self.container.record.ports}
 
     @property
     def host(self) -> str:
-        """The address of this machine that the first port is published on."""
+        """The address of this machine on which the first port is published."""
         published = self.container.record.ports
         address = published[0].host_ip if published else self.container.ip_address
         if not address or ipaddress.ip_address(address) == ipaddress.IPv4Address(0):
@@ -75,10 +75,11 @@ class Service:
 
     @property
     def port(self) -> int:
-        """The port of this machine that leads to the first published one."""
+        """The port of this machine for the first published one."""
         if not self.ports:
             raise InvalidArgumentError(
-                f"the service {self.name} publishes no port", hint="say ports=5432, the container's"
+                f"the service {self.name} publishes no port",
+                hint="write ports=5432, a port of the container",
             )
         return next(iter(self.ports.values()))
 
@@ -93,7 +94,7 @@ class Service:
             self._await()
         except KeyboardInterrupt as interrupt:
             self._remove(interrupt)
-            raise answered(f"service was interrupted: {self.name} is removed") from interrupt
+            raise answered(f"service was interrupted: {self.name} was removed") from interrupt
         except BaseException:
             self._remove()
             raise
@@ -122,7 +123,7 @@ class Service:
                     f"the service {self.name} was not ready after {self._timeout:g} s: "
                     f"{self._missing()}",
                     log_tail=self._tail(),
-                    hint="give it more with timeout=",
+                    hint="raise it with timeout=",
                 )
             time.sleep(_POLL_SECONDS)
 
@@ -144,7 +145,7 @@ class Service:
 
     def _missing(self) -> str:
         if self._ready is not None:
-            return "ready(…) said no"
+            return "ready(…) returned False"
         if health := self.container.health:
             return f"its health is {health}"
         return f"nothing listens on port {', '.join(map(str, self._closed_ports()))}"
@@ -158,9 +159,9 @@ class Service:
 
 
 def published(ports: Ports) -> list[str]:
-    """Return ``ports`` as values of ``--publish``: a container's port alone gets a free one.
+    """Return ``ports`` as values of ``--publish``; a container's port alone gets a free one.
 
-    A mapping is ``{container's: this machine's}``.
+    A mapping is from the container's ports to this machine's.
     """
     if isinstance(ports, (int, str)):
         return [str(ports)]
@@ -176,10 +177,10 @@ def service_name(image: str) -> str:
 
 
 def _answers(host: str, port: int) -> bool:
-    """Return whether somebody takes a connection and keeps it.
+    """Return whether a server accepts a connection and keeps it open.
 
-    The relay of a user without root (slirp4netns) takes every one, and drops it when nobody
-    listens behind.
+    The relay of a user without root (slirp4netns) accepts every connection, and drops it if nothing
+    listens in the container.
     """
     try:
         connection = socket.create_connection((host, port), _CONNECT_SECONDS)
@@ -190,6 +191,6 @@ def _answers(host: str, port: int) -> bool:
         try:
             return connection.recv(1) != b""
         except TimeoutError:
-            return True  # it waits for us to speak
+            return True  # the server waits for the client to speak first
         except OSError:
             return False

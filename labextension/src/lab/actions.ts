@@ -1,4 +1,4 @@
-/** What the entries of the panel do. */
+/** The actions of the panel's entries. */
 import type { JupyterFrontEnd } from "@jupyterlab/application";
 import { InputDialog, type MainAreaWidget, Notification } from "@jupyterlab/apputils";
 import type { NotebookPanel } from "@jupyterlab/notebook";
@@ -51,10 +51,10 @@ export class ItemActions {
   constructor(private readonly app: JupyterFrontEnd) {}
 
   show(widget: MainAreaWidget): void {
-    // What is shown again takes the place of what was shown before.
+    // A view that is shown again replaces the previous one.
     for (const area of ["main", "down"]) {
       for (const other of this.app.shell.widgets(area)) if (other.id === widget.id && other !== widget) other.dispose();
-      // A page of Notebook 7 has room for its notebook only: other things stand below it.
+      // A page of Notebook 7 has room only for its notebook: other views are shown below it.
       if (!widget.isAttached) this.app.shell.add(widget, area);
     }
     this.app.shell.activateById(widget.id);
@@ -87,13 +87,13 @@ export class ItemActions {
     if (widget) this.show(widget);
   }
 
-  /** Show the steps of a build: what came from the cache, and why the rest did not. */
+  /** Show the steps of a build: which were cached, and why the others were not. */
   async steps(client: Client, build: BuildItem): Promise<void> {
     const steps = await attempt("Steps", () => client.call({ do: "build_steps", build: build.id }));
     if (steps) this.show(openSteps(build, steps));
   }
 
-  /** Show what the cache has of a cell as it stands now. */
+  /** Show which steps of a cell are cached now. */
   async forecast(client: Client, source: string, cell: string, name: string): Promise<void> {
     const steps = await attempt("Explain the cache", () => client.call({ do: "forecast", source, place: cell }));
     if (steps) this.show(openForecast(cell, name, steps));
@@ -133,7 +133,7 @@ export class ItemActions {
     await this.panel?.whileProjectBusy(project, DOING[action] ?? "taking it down …", work);
   }
 
-  /** Pull or push; where the registry wants to know who asks, offer to log in and go on. */
+  /** Pull or push; if the registry requires credentials, offer to log in and continue. */
   private async exchange(client: Client, verb: "Pull" | "Push", name: string): Promise<void> {
     const again: Remedy = {
       label: "Log in…",
@@ -219,7 +219,7 @@ export class ItemActions {
     await this.panel?.whileBusy(section, item.id, "removing …", work);
   }
 
-  /** Open a notebook in a page of its own; its reader runs the first cell. */
+  /** Open a notebook in a new page; the user runs its first cell. */
   private async newPage(): Promise<void> {
     const { contents } = this.app.serviceManager;
     const cell = { cell_type: "code", id: "load", source: LOAD, metadata: {}, outputs: [], execution_count: null };
@@ -244,13 +244,13 @@ export class ItemActions {
   }
 }
 
-/** Notebook 7 has what stands below a notebook as a strip, with the first of several on top. */
+/** Notebook 7 shows views below a notebook as a strip, the first of several on top. */
 function bringUp(widget: Widget): void {
   const tabs = widget.parent?.parent;
   if (!(tabs instanceof TabPanel)) return;
   tabs.currentWidget = widget;
   const split = tabs.parent;
-  // Only once it has been given a place: what is hidden has no size that could change.
+  // Only after it was placed: a hidden element has no size that could change.
   setTimeout(() => {
     if (split instanceof SplitPanel && tabs.node.offsetHeight < STRIP) split.setRelativeSizes([3, 2]);
   }, PLACED_MS);
@@ -260,8 +260,8 @@ function question(section: Section, item: Items[Section]): { body: string; label
   if (section === "containers") {
     const running = (item as ContainerItem).state === "running";
     return {
-      body: `${running ? "It runs and is ended. " : ""}Files that are only in it are lost.`,
-      label: running ? "End and remove" : "Remove",
+      body: `${running ? "It is running and will be stopped. " : ""}Files that exist only in it will be lost.`,
+      label: running ? "Stop and remove" : "Remove",
     };
   }
   if (section === "images") {
@@ -269,10 +269,10 @@ function question(section: Section, item: Items[Section]): { body: string; label
     return {
       body:
         names.length > 1
-          ? `It goes under all of its names: ${names.join(", ")}.`
-          : "Layers that nothing else has go with it.",
+          ? `It will be removed with all of its names: ${names.join(", ")}.`
+          : "Layers that no other image uses will be removed too.",
       label: "Remove",
     };
   }
-  return { body: section === "volumes" ? "Its files are lost." : "", label: "Remove" };
+  return { body: section === "volumes" ? "Its files will be lost." : "", label: "Remove" };
 }

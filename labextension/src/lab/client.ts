@@ -2,7 +2,7 @@
  * The page's end of a connection to a kernel's engine: calls with answers, items that stay current.
  *
  * A client lives as long as its wire: `opening` → `open` (items arrive) → `closed`, or `refused` with
- * the kernel's words.  A call that is under way when the wire goes fails.
+ * the kernel's message.  Pending calls fail when the wire closes.
  */
 import { type ISignal, Signal } from "@lumino/signaling";
 
@@ -18,7 +18,7 @@ import {
   VERSION,
 } from "./protocol";
 
-/** What carries messages: a comm in the page, a fake in the tests. */
+/** The carrier of messages: a comm in the page, a fake in the tests. */
 export interface Wire {
   send(data: unknown, buffers?: ArrayBuffer[]): void;
   close(): void;
@@ -29,7 +29,7 @@ export type Name = Call["do"];
 export type CallOf<K extends Name> = Extract<Call, { do: K }>;
 export type ViewMessage = (content: Record<string, unknown>, buffers: DataView[]) => void;
 
-/** A failure that the kernel sent: one line, and perhaps what helps. */
+/** A failure sent by the kernel: one line, and possibly a hint. */
 export class CallError extends Error {
   constructor(readonly trouble: Trouble) {
     super(trouble.message);
@@ -56,14 +56,14 @@ export class Client {
   trouble: Trouble | null = null;
   engine = "";
   store = "";
-  /** Sections whose items have come. */
+  /** Sections whose items have arrived. */
   readonly known = new Set<Section>();
   readonly usage = new Map<string, Usage>();
   takesUsage = true;
   private readonly items = new Map<Section, Map<string, { id: string }>>(SECTIONS.map((name) => [name, new Map()]));
   private readonly pending = new Map<number, Pending>();
   private readonly views = new Map<number, { message: ViewMessage; ended: () => void }>();
-  // What a view's widget said before its page has taken the channel.
+  // Messages of a view's widget from before its page subscribed to the channel.
   private readonly early = new Map<number, [Record<string, unknown>, DataView[]][]>();
   private number = 0;
   private readonly changedSignal = new Signal<Client, Section | "usage">(this);
@@ -71,7 +71,7 @@ export class Client {
 
   constructor(private readonly wire: Wire) {}
 
-  /** A section's items, or what containers use, are different. */
+  /** A section's items or the usage of containers have changed. */
   get changed(): ISignal<Client, Section | "usage"> {
     return this.changedSignal;
   }
@@ -80,7 +80,7 @@ export class Client {
     return this.stateSignal;
   }
 
-  /** What a page says first. */
+  /** The first message of a page. */
   static hello(left: string[] = []): Hello {
     return { versions: [VERSION], left };
   }
@@ -98,7 +98,7 @@ export class Client {
     return (await this.exchange(call, [], progress)).value;
   }
 
-  /** The same, with bytes that go along and come back. */
+  /** The same, with buffers in both directions. */
   exchange<K extends Name>(
     call: CallOf<K>,
     buffers: ArrayBuffer[] = [],
@@ -116,7 +116,7 @@ export class Client {
     });
   }
 
-  /** Take the messages of a view that was opened. */
+  /** Subscribe to the messages of an opened view. */
   takeView(channel: number, message: ViewMessage, ended: () => void): void {
     this.views.set(channel, { message, ended });
     for (const [content, buffers] of this.early.get(channel) ?? []) message(content, buffers);
@@ -129,11 +129,11 @@ export class Client {
 
   closeView(channel: number): void {
     this.views.delete(channel);
-    // A connection that has ended has ended its views.
+    // The end of a connection also ends its views.
     if (this.state === "open") void this.call({ do: "close_view", channel }).catch(() => undefined);
   }
 
-  /** Take a message of the kernel. */
+  /** Handle a message of the kernel. */
   receive(said: FromKernel, buffers: DataView[] = []): void {
     switch (said.kind) {
       case "welcome":
@@ -172,7 +172,7 @@ export class Client {
     }
   }
 
-  /** The wire has gone. */
+  /** The wire has closed. */
   lost(): void {
     if (this.state === "closed") return;
     if (this.state !== "refused") this.become("closed");

@@ -17,7 +17,7 @@ const BUILD_TOLD_MS = 3000;
 
 interface Offer {
   label: string;
-  /** What it is called among the commands of everything, where that needs more words. */
+  /** A longer name for the command palette, if needed. */
   full?: string;
   icon?: LabIcon;
   execute(): unknown;
@@ -57,7 +57,7 @@ export function addCommands(
     execute: withClient((client) => actions.pull(client)),
     isEnabled: hasLine,
   });
-  add("containers:prune", { label: "Remove What Is Not Used…", execute: withClient(prune), isEnabled: hasLine });
+  add("containers:prune", { label: "Remove Unused Objects…", execute: withClient(prune), isEnabled: hasLine });
   add("containers:notebook-dockerfile", {
     label: "Dockerfile from This Notebook",
     execute: withClient((client) => writeDockerfile(app, follower, client)),
@@ -90,7 +90,7 @@ export function addCommands(
     execute: () => cells.explain(),
   });
   follower.changed.connect(() => app.commands.notifyCommandChanged());
-  // Whether a cell is a Dockerfile changes with every key: look once it is quiet.
+  // Any key can make a cell a Dockerfile or not: check after a pause.
   let timer = 0;
   const soon = (): void => {
     clearTimeout(timer);
@@ -126,7 +126,7 @@ class CellCommands {
     await this.build();
     const build = await this.newBuild(client, cell.model.id, before);
     if (!build) {
-      Notification.warning("The cell has built nothing.", { autoClose: 5000 });
+      Notification.warning("The cell has not built an image.", { autoClose: 5000 });
       return;
     }
     if (build.outcome !== "done") return; // the cell shows why
@@ -147,7 +147,7 @@ class CellCommands {
     await this.actions.forecast(client, source, model.id, imageName(source) || "the cell");
   }
 
-  /** The build that a cell has just made: the kernel tells it a moment after the cell's end. */
+  /** The build of a cell that has just ended: the kernel reports it a moment later. */
   private newBuild(client: Client, cell: string, before: Set<string>): Promise<BuildItem | undefined> {
     const find = (): BuildItem | undefined => {
       const last = lastBuild(client, cell);
@@ -176,7 +176,7 @@ export function lastBuild(client: Client, cell: string): BuildItem | undefined {
     .sort((a, b) => b.started - a.started)[0];
 }
 
-/** Write a Dockerfile beside the notebook and open it; one that is there is not touched. */
+/** Write a Dockerfile next to the notebook and open it; an existing one is not changed. */
 async function writeDockerfile(app: JupyterFrontEnd, follower: Follower, client: Client): Promise<void> {
   const path = follower.notebook?.context.path;
   if (!path) return;

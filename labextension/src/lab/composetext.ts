@@ -1,4 +1,4 @@
-/** Whether a text is a Compose file, in a file or in a cell, and what of it is checked. */
+/** Compose files by their names and cells by their magic, and the text of them to check. */
 import { beginsWith, type Checked, partsOf } from "./writing";
 
 const MAGIC = "%%compose";
@@ -11,11 +11,11 @@ export function isComposeCell(source: string): boolean {
   return beginsWith(source, MAGIC);
 }
 
-/** Return what is to be checked; null where nothing can be said. */
+/** Return the text to check; null if it cannot be checked. */
 export function checked(source: string): Checked | null {
   if (!isComposeCell(source)) return source.trim() ? { text: source, added: 0 } : null;
   const { magic, body, above } = partsOf(source);
-  // What stands in braces is known to the kernel only when the cell is run.
+  // The kernel evaluates expressions in braces only when the cell runs.
   if (/\s--interpolate\b/.test(magic) || !body.trim()) return null;
   return { text: body, added: -above };
 }

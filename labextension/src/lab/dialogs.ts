@@ -1,4 +1,4 @@
-/** What asks and tells: run an image, prune with a preview, confirmations, failures. */
+/** Dialogs: run an image, prune with a preview, confirmations, failures. */
 import { Dialog, Notification, showDialog } from "@jupyterlab/apputils";
 import { Widget } from "@lumino/widgets";
 
@@ -8,7 +8,7 @@ import { CallError, type Client } from "./client";
 import { quoted } from "./commandline";
 import type { PruneGroup } from "./protocol";
 
-/** Do something; a failure is shown. */
+/** Perform an action and show its failure. */
 export async function attempt<T>(what: string, work: () => Promise<T>): Promise<T | undefined> {
   try {
     return await work();
@@ -22,14 +22,14 @@ export function textOf(error: unknown): string {
   return error instanceof CallError ? error.text : error instanceof Error ? error.message : String(error);
 }
 
-/** What would help after a failure: a button of its notification. */
+/** A remedy for a failure: a button of its notification. */
 export interface Remedy {
   label: string;
   after: string; // the name of the failure
   execute(): unknown;
 }
 
-/** Carry out a command line while a notification shows how far it is; return its output. */
+/** Execute a command line while a notification shows its progress; return its output. */
 export async function runCommand(
   client: Client,
   what: string,
@@ -80,7 +80,7 @@ class Form extends Widget implements Dialog.IBodyWidget<string> {
     return input;
   }
 
-  /** A line that says what went wrong, while there is something. */
+  /** A line with the current error, if any. */
   problem(text: string): void {
     const line = child(this.node, "p", "jc-lab-problem", text);
     line.setAttribute("role", "alert");
@@ -97,7 +97,7 @@ class Form extends Widget implements Dialog.IBodyWidget<string> {
   }
 }
 
-/** Ask how to run an image; return the command line, or nothing. */
+/** Ask how to run an image; return the command line, or undefined. */
 export async function askRun(image: string): Promise<string> {
   const form: Form = new Form(() => line());
   const name = form.field("Name", "made up when empty");
@@ -105,7 +105,7 @@ export async function askRun(image: string): Promise<string> {
   const volumes = form.field("Volumes", "data:/data ./work:/work");
   const variables = form.field("Variables", "KEY=value OTHER=more");
   const command = form.field("Command", "the image's own");
-  const remove = form.tick("Remove it when it ends", false);
+  const remove = form.tick("Remove the container when it ends", false);
   const preview = child(form.node, "output", "jc-lab-preview");
   preview.setAttribute("aria-label", "The command line");
   const several = (flag: string, input: HTMLInputElement): string[] =>
@@ -139,7 +139,7 @@ export async function askRun(image: string): Promise<string> {
   return result.button.accept ? (result.value ?? "") : "";
 }
 
-/** Ask for credentials until a registry takes them or nobody wants to; return whether it took them. */
+/** Ask for credentials until a registry accepts them or the user cancels; return whether it did. */
 export async function logIn(client: Client, registry = ""): Promise<boolean> {
   let [server, username, problem] = [registry, "", ""];
   for (;;) {
@@ -164,7 +164,7 @@ export async function logIn(client: Client, registry = ""): Promise<boolean> {
     const id = Notification.emit(`Log in to ${server || "docker.io"} …`, "in-progress", { autoClose: false });
     try {
       const { text } = await client.call({ do: "login", registry: server, username, password: secret.value });
-      // The last line is the result; what comes before are warnings, about where the password is kept.
+      // The last line is the result; the lines before are warnings about the password's storage.
       const [result, ...warnings] = text.trim().split("\n").reverse();
       const message = [`${server || "docker.io"}: ${result}`, ...warnings.reverse()].join(" ");
       Notification.update({ id, message, type: "success", autoClose: warnings.length ? 8000 : 4000 });
@@ -176,11 +176,11 @@ export async function logIn(client: Client, registry = ""): Promise<boolean> {
   }
 }
 
-/** Ask what to prune, with what goes and what that frees; carry it out. */
+/** Ask what to prune, showing the objects and the freed space; then prune. */
 export async function prune(client: Client): Promise<void> {
   let groups: PruneGroup[] = [];
   const form: Form = new Form(() => JSON.stringify(chosen()));
-  const wide = form.tick("Also images and volumes that have a name", false);
+  const wide = form.tick("Also images and volumes with a name", false);
   const list = child(form.node, "div", "jc-lab-prune");
   const total = child(form.node, "div", "jc-lab-total");
   total.setAttribute("role", "status");
@@ -210,7 +210,7 @@ export async function prune(client: Client): Promise<void> {
   wide.addEventListener("change", () => void look());
   void look();
   const result = await showDialog({
-    title: "Remove what is not used",
+    title: "Remove unused objects",
     body: form,
     buttons: [Dialog.cancelButton(), Dialog.warnButton({ label: "Remove" })],
   });

@@ -21,7 +21,7 @@ function help(source: string, line: number): Help | null {
   return { title: found.keyword, from: found.from, to: found.to, ...INSTRUCTIONS[found.keyword]! };
 }
 
-/** Files that are Dockerfiles by other names than that one. */
+/** Dockerfiles with other file names. */
 function addLanguage(languages: IEditorLanguageRegistry): void {
   const known = languages.findByMIME(MIME);
   if (!known?.load) return;

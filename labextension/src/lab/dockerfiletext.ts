@@ -1,10 +1,10 @@
-/** Where instructions stand in the text of a Dockerfile, in a file or in a cell. */
+/** The positions of instructions in the text of a Dockerfile, in a file or in a cell. */
 import { INSTRUCTIONS } from "../facts";
 import { beginsWith, type Checked, partsOf } from "./writing";
 
 const CONTINUED = /\\\s*$/;
 
-/** The instruction that a line begins, if it does: its keyword and where that stands. */
+/** The instruction that begins on a line, if any: its keyword and its position. */
 export function keywordAt(
   lines: readonly string[],
   number: number,
@@ -30,13 +30,13 @@ export function isDockerfileCell(source: string): boolean {
   return beginsWith(source, MAGIC);
 }
 
-/** Return what is to be checked; null where nothing can be said. */
+/** Return the text to check; null if it cannot be checked. */
 export function checked(source: string): Checked | null {
   if (!isDockerfileCell(source)) return source.trim() ? { text: source, added: 0 } : null;
   const { magic, body, above } = partsOf(source);
-  // What stands in braces is known to the kernel only when the cell is run.
+  // The kernel evaluates expressions in braces only when the cell runs.
   if (/\s--interpolate\b/.test(magic) || !body.trim()) return null;
-  // A cell that continues another has no FROM: an unknown image stands where the magic stood.
+  // A cell that continues another has no FROM: an unknown image replaces the magic.
   if (/\s--continue\b/.test(magic)) return { text: `FROM the-cell-before.invalid/image\n${body}`, added: 1 - above };
   return { text: body, added: -above };
 }

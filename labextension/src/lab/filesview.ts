@@ -40,7 +40,7 @@ class FilesView {
     pick.hidden = true;
     pick.setAttribute("aria-label", "Files to upload");
     pick.addEventListener("change", () => void this.upload([...(pick.files ?? [])]).finally(() => (pick.value = "")));
-    this.tool(bar, "Upload…", "Put files into this folder", () => pick.click());
+    this.tool(bar, "Upload…", "Upload files to this folder", () => pick.click());
     this.tool(bar, "Download folder", "Download this folder as a tar", () => void this.download(this.here));
     this.tool(bar, "Refresh", "Look again", () => void this.go(this.here));
     this.notice = child(place, "div", "jc-lab-notice");
@@ -124,7 +124,7 @@ class FilesView {
   private async follow(entry: FileEntry, path: string): Promise<void> {
     if (entry.kind === "file") return this.download(path);
     if (entry.kind === "folder") return this.go(path);
-    // A link to a folder is gone into, one to a file downloaded.
+    // A link to a folder is opened, a link to a file downloaded.
     try {
       await this.client.call({ do: "files", container: this.container.id, path });
     } catch {
@@ -150,7 +150,7 @@ class FilesView {
   private async send(file: File): Promise<void> {
     const folder = this.here;
     const token = crypto.randomUUID?.() ?? `${Date.now()} ${Math.random()}`;
-    // An empty file has one part, too.
+    // An empty file also has one part.
     for (let offset = 0; offset === 0 || offset < file.size; offset += PART_BYTES) {
       const share = file.size ? Math.floor((100 * offset) / file.size) : 0;
       this.notice.textContent = `uploading ${file.name} … ${share} %`;

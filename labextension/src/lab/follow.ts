@@ -1,9 +1,9 @@
 /**
- * The connection of the current notebook: opened when its kernel has the extension, again after a restart,
- * another when the reader goes to another notebook.
+ * The connection of the current notebook: opened when its kernel has the extension, reopened after a
+ * restart, and replaced when the user switches to another notebook.
  *
- * The kernel opens a *beacon* (a comm) when the extension is loaded; a page that comes later finds
- * it among the kernel's comms.  So no kernel is asked for what it does not have.
+ * The kernel opens a *beacon* (a comm) when the extension is loaded; a later page finds it among the
+ * kernel's comms.  So kernels without the extension get no requests for it.
  */
 import type { ISessionContext } from "@jupyterlab/apputils";
 import type { INotebookTracker, NotebookPanel } from "@jupyterlab/notebook";
@@ -18,36 +18,36 @@ import { endSubshell, hasComm, makeConnection } from "./subshell";
 const AGAIN_MS = [200, 1000, 5000];
 
 /**
- * Where we are: no notebook is open; its kernel is not there (yet) or answers nothing because it
- * runs a cell; it has not loaded the extension; there is a connection (`client` says in which state).
+ * The state: no notebook is open; its kernel does not exist (yet), or does not answer because it runs
+ * a cell; it has not loaded the extension; there is a connection (`client` has its state).
  */
 export type Place = "no-notebook" | "no-kernel" | "waiting" | "unloaded" | "connection";
 
-/** Loading takes less on a kernel that has nothing else to do. */
+/** An idle kernel loads it in less time. */
 const SLOW_MS = 2000;
 
-/** Nothing is loaded; it is; it will be when the cell that runs has ended. */
+/** Not loading; loading; will load after the running cell. */
 export type Loading = "" | "loading" | "waiting";
 
 export class Follower {
   place: Place = "no-notebook";
   client: Client | null = null;
   notebook: NotebookPanel | null = null;
-  /** Whether Dockerfiles are checked while they are written (a setting). */
+  /** Whether Dockerfiles are checked during editing (a setting). */
   checks = true;
   private kernel: Kernel.IKernelConnection | null = null;
-  // Every new kernel, restart or notebook makes what is still under way for the old one void.
+  // A new kernel, a restart or another notebook invalidates pending work for the old one.
   private round = 0;
   private failures = 0;
   private loadingState: Loading = "";
-  /** What is remembered for the next page is the connection of this one. */
+  /** Remember this page's connection for the next page. */
   private remembered = false;
   private readonly changedSignal = new Signal<Follower, void>(this);
 
   constructor(tracker: INotebookTracker) {
     tracker.currentChanged.connect(() => this.setNotebook(tracker.currentWidget));
     this.setNotebook(tracker.currentWidget);
-    // Its kernel would tell a page that was left or reloaded for ever what happens.
+    // Otherwise the kernel would send changes to a closed or reloaded page for ever.
     window.addEventListener("pagehide", () => {
       const left = this.remembered ? takeLeft() : null;
       this.drop("waiting");
@@ -55,7 +55,7 @@ export class Follower {
     });
   }
 
-  /** Place, client or the client's state are different. */
+  /** Place, client or the client's state have changed. */
   get changed(): ISignal<Follower, void> {
     return this.changedSignal;
   }
@@ -65,13 +65,13 @@ export class Follower {
     return this.loadingState;
   }
 
-  /** Have the kernel load the extension, without a trace in the notebook; returns what went wrong. */
+  /** Load the extension in the kernel without a trace in the notebook; return an error, if any. */
   async load(): Promise<string> {
     const { kernel, round } = this;
     if (!kernel) return "there is no kernel";
     this.loadingState = kernel.status === "idle" ? "loading" : "waiting";
     this.changedSignal.emit();
-    // A cell may have been sent a moment ago, and the kernel not yet have said that it is busy.
+    // A cell may just have been sent, before the kernel has reported that it is busy.
     const slow = setTimeout(() => {
       if (round !== this.round) return;
       this.loadingState = "waiting";
@@ -165,7 +165,7 @@ export class Follower {
         return undefined;
       })
       .catch(() => {
-        // The kernel has gone or was restarted meanwhile; its status says how it goes on.
+        // The kernel has ended or restarted in the meantime; its status decides what follows.
         if (round === this.round) this.drop("no-kernel");
       });
   }
@@ -210,8 +210,8 @@ export class Follower {
   }
 }
 
-// Of a page that goes nothing more may reach the kernel, and one that crashes says nothing at all: the
-// next page in the same tab tells of the connection that was open, and ends the kernel's thread for it.
+// A closing page's last messages may not reach the kernel, and a crashed page sends none: the next page
+// in the same tab reports the connection that was open, and ends the kernel's thread for it.
 const LEFT = "jupyter-containers:left";
 
 interface Left {

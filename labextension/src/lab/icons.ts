@@ -9,7 +9,7 @@ function icon(name: string, path: string): LabIcon {
 const BOX =
   "M12 1.8 2.6 6.6v10.8L12 22.2l9.4-4.8V6.6L12 1.8Zm0 2.25 6.4 3.27L12 10.6 5.6 7.32 12 4.05ZM4.6 9.05l6.4 3.27v7.13l-6.4-3.27V9.05Zm8.4 10.4v-7.13l6.4-3.27v7.13L13 19.45Z";
 
-/** The container as an address, for what takes only that. */
+/** The container icon as a URL, for places that accept only URLs. */
 export const containerUrl = `data:image/svg+xml,${encodeURIComponent(`<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 24 24"><path fill="#1976d2" d="${BOX}"/></svg>`)}`;
 export const containerIcon = icon("container", BOX);
 export const buildIcon = icon(

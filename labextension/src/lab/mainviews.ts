@@ -29,7 +29,7 @@ const TITLES: Record<ViewKind, string> = {
   terminal: "Terminal in",
 };
 
-/** Content of the main area; the focus goes to its first place that takes it. */
+/** Content of the main area; its first focusable element gets the focus. */
 export class Content extends Widget {
   protected override onActivateRequest(): void {
     const places = ["textarea.xterm-helper-textarea", '[tabindex="0"]', "input", "button"];
@@ -56,7 +56,7 @@ export function asMain(content: Widget, id: string, title: string): MainAreaWidg
   return widget;
 }
 
-/** Open a view on the connection; the same code that shows it below a cell draws it. */
+/** Open a view on the connection, drawn by the same code as below a cell. */
 export async function openView(client: Client, view: ViewKind, name: string): Promise<MainAreaWidget> {
   const { channel, title } = await client.call({ do: "open_view", view, name });
   const listeners = new Set<Listener>();
@@ -75,7 +75,7 @@ export async function openView(client: Client, view: ViewKind, name: string): Pr
       for (const listener of [...listeners]) listener(said, buffers);
     },
     () => {
-      // What was shown stays; nothing comes any more.
+      // The content stays; there are no more messages.
       child(content.node, "div", "jc-lab-notice", "The connection to the kernel has ended.").setAttribute(
         "role",
         "status",
@@ -148,7 +148,7 @@ function drawValue(parent: Element, key: string, value: unknown, words: string, 
   const head = child(box, "summary");
   child(head, "span", `jc-lab-key${hit(key)}`, key);
   head.append(` ${count}`);
-  // What is folded is drawn when it is opened: documents have thousands of values.
+  // Folded parts are drawn when they are opened, since documents have thousands of values.
   let drawn = false;
   const fill = (): void => {
     if (drawn) return;

@@ -1,4 +1,4 @@
-/** What can be done with an item: the entries of its menu, in groups. */
+/** The actions of an item: the entries of its menu, in groups. */
 import type { Client } from "./client";
 import type {
   BuildItem,
@@ -19,16 +19,16 @@ export interface Action {
   danger?: boolean;
 }
 
-/** What can be done with a section as a whole. */
+/** The actions of a whole section. */
 export const SECTION_ACTIONS: Record<Section, Action[]> = {
-  containers: [{ name: "prune", label: "Remove what is not used…" }],
+  containers: [{ name: "prune", label: "Remove unused objects…" }],
   images: [{ name: "pull", label: "Pull…" }],
   volumes: [{ name: "create-volume", label: "New volume…" }],
   networks: [{ name: "create-network", label: "New network…" }],
   builds: [],
   registries: [
     { name: "login", label: "Log in…" },
-    { name: "start-registry", label: "Start a registry here" },
+    { name: "start-registry", label: "Start a registry on this machine" },
   ],
 };
 
@@ -114,7 +114,7 @@ function image(item: ImageItem): Action[][] {
   ];
 }
 
-/** What an item is called where it is named in a question. */
+/** The name of an item in questions. */
 export function nameOf(section: Section, item: Items[Section]): string {
   if (section === "containers" || section === "networks") return (item as ContainerItem).name;
   if (section === "images") return (item as ImageItem).names[0] ?? item.id.slice(7, 19);

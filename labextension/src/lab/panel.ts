@@ -1,4 +1,4 @@
-/** The side panel "Containers": what the current notebook's kernel tells, as one tree. */
+/** The side panel "Containers": the objects of the current notebook's kernel, as one tree. */
 
 import { CommandRegistry } from "@lumino/commands";
 import type { Message } from "@lumino/messaging";
@@ -18,7 +18,7 @@ import { Tree } from "./tree";
 const TICK_MS = 1000;
 const SEEN_TICKS = 30;
 
-/** What the panel has others do. */
+/** The panel's requests to other parts. */
 export interface PanelActions {
   act(client: Client, section: Section, item: Items[Section], action: string): Promise<void>;
   actOnSection(client: Client, section: Section, action: string): Promise<void>;
@@ -26,7 +26,7 @@ export interface PanelActions {
   prune(client: Client): Promise<void>;
   pull(client: Client): Promise<void>;
   newNotebook(): Promise<void>;
-  /** The reader has folded or unfolded a section. */
+  /** The user has folded or unfolded a section. */
   keepFolded(sections: Section[]): void;
 }
 
@@ -70,8 +70,8 @@ export class ContainersPanel extends Widget {
       this.tree.node.focus();
       event.preventDefault();
     });
-    this.tool("Pull…", "Fetch an image from a registry", (client) => this.actions.pull(client));
-    this.tool("Prune…", "Remove what is not used, after a look at it", (client) => this.actions.prune(client));
+    this.tool("Pull…", "Pull an image from a registry", (client) => this.actions.pull(client));
+    this.tool("Prune…", "Remove unused objects, after a preview", (client) => this.actions.prune(client));
     this.tree = new Tree(this.node, "Containers, images and what belongs to them", {
       toggle: (key, open) => this.toggle(key, open),
       act: (key) => this.open(key),
@@ -92,17 +92,17 @@ export class ContainersPanel extends Widget {
     this.drawSoon();
   }
 
-  /** Whether what containers use is measured (a setting). */
+  /** Whether the usage of containers is measured (a setting). */
   set usage(wanted: boolean) {
     this.wantsUsage = wanted;
-    // What is measured no longer would stand there for ever.
+    // Values that are no longer measured would never change.
     if (this.client) this.client.takesUsage = wanted;
     if (!wanted) this.client?.usage.clear();
     this.tellVisible();
     this.drawSoon();
   }
 
-  /** Tell what is being done with an item until it is done. */
+  /** Show the action on an item until it has ended. */
   async whileBusy(section: Section, id: string, words: string, work: () => Promise<unknown>): Promise<void> {
     return this.whileRowBusy(keyOf(section, id), words, work);
   }
@@ -166,7 +166,7 @@ export class ContainersPanel extends Widget {
     this.drawSoon();
   }
 
-  /** What containers use is measured, and ages are redrawn, only while somebody looks. */
+  /** Usage is measured and ages are redrawn only while the panel is visible. */
   private tellVisible(): void {
     const visible = this.isVisible && !document.hidden;
     clearInterval(this.timer);
@@ -260,7 +260,7 @@ export class ContainersPanel extends Widget {
     const newNotebook = (primary: boolean): void =>
       offer("New notebook with containers", primary, () => this.actions.newNotebook());
     if (place === "no-notebook") {
-      say("Containers live in a notebook's kernel, and no notebook is open.");
+      say("Containers belong to a notebook's kernel, but no notebook is open.");
       newNotebook(true);
     } else if (place === "no-kernel") {
       say(`${name} has no kernel at the moment.`);
@@ -275,7 +275,7 @@ export class ContainersPanel extends Widget {
       offer("Load extension", true, () => this.load(), loading !== "");
       newNotebook(false);
     } else if (client?.state === "refused") {
-      say(client.trouble?.message ?? "The kernel refuses.", "jc-lab-problem");
+      say(client.trouble?.message ?? "The kernel refused the connection.", "jc-lab-problem");
       if (client.trouble?.hint) say(client.trouble.hint);
     } else if (client?.state === "closed") {
       say("The connection to the kernel has ended.");
@@ -291,7 +291,7 @@ export class ContainersPanel extends Widget {
     this.drawSoon();
   }
 
-  /** The first thing that one would do with an item. */
+  /** The default action of an item. */
   private open(key: string): void {
     const first: Record<Section, string> = {
       containers: "logs",
@@ -362,7 +362,7 @@ export class ContainersPanel extends Widget {
         menu.addItem({ command: action.name });
       }
     });
-    // The menu gives the focus back only to what had it.
+    // The menu returns the focus only to the element that had it.
     const { activeElement } = document;
     menu.aboutToClose.connect(() => {
       if (activeElement === this.tree.node) this.tree.node.focus();

@@ -1,4 +1,4 @@
-/** The plugin of the panel: where it stands, its commands, the launcher, running sessions, settings. */
+/** The plugin of the panel: its place, commands, launcher, running sessions, settings. */
 import { ILayoutRestorer, type JupyterFrontEnd, type JupyterFrontEndPlugin } from "@jupyterlab/application";
 import { ICommandPalette } from "@jupyterlab/apputils";
 import { ILauncher } from "@jupyterlab/launcher";

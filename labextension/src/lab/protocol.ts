@@ -4,7 +4,7 @@
 
 export const VERSION = 2;
 
-/** A port; `url` is where a browser may open it, empty where it cannot. */
+/** A port; `url` is its address for a browser, empty if there is none. */
 export interface Port {
   text: string;
   url: string;
@@ -13,7 +13,7 @@ export interface Port {
 /**
  * A container; `exit_code` is -1 before its first end.
  *
- * `status` are the words of `ps`, with `{age}` for the time since `since` where they age.
+ * `status` is the text of `ps`, with `{age}` in place of the time since `since`.
  * `project` and `service` are those of a Compose file, empty for other containers.
  */
 export interface ContainerItem {
@@ -32,7 +32,7 @@ export interface ContainerItem {
   service: string;
 }
 
-/** An image; without names it is dangling.  `containers` are made of it. */
+/** An image; without names it is dangling.  `containers` were created from it. */
 export interface ImageItem {
   id: string;
   names: string[];
@@ -41,7 +41,7 @@ export interface ImageItem {
   containers: number;
 }
 
-/** A volume and the names of the containers that have it. */
+/** A volume and the names of the containers that use it. */
 export interface VolumeItem {
   id: string;
   driver: string;
@@ -50,7 +50,7 @@ export interface VolumeItem {
   containers: string[];
 }
 
-/** A network and the names of the containers in it; a `fixed` one is always there. */
+/** A network and the names of the containers in it; a `fixed` one always exists. */
 export interface NetworkItem {
   id: string;
   name: string;
@@ -61,7 +61,7 @@ export interface NetworkItem {
   containers: string[];
 }
 
-/** A build that ended; `source` is the cell or file, `place` a cell's ID. */
+/** A build that has ended; `source` is the cell or file, `place` a cell's ID. */
 export interface BuildItem {
   id: string;
   name: string;
@@ -84,7 +84,7 @@ export interface RegistryItem {
   credentials: boolean;
 }
 
-/** What a container uses now; `memory_limit` is 0 for none. */
+/** The current usage of a container; `memory_limit` is 0 for none. */
 export interface Usage {
   id: string;
   cpu: number;
@@ -93,16 +93,16 @@ export interface Usage {
 }
 
 /**
- * The panel is seen, or no longer: what containers use is measured only for one who looks.
+ * The panel is visible or hidden: the usage of containers is measured only while it is visible.
  *
- * A page that is seen says it again every half minute.
+ * A visible page repeats this message every half minute.
  */
 export interface Watch {
   do: "watch";
   visible: boolean;
 }
 
-/** Do something with a container; a removal is forced. */
+/** Perform an action on a container; a removal is forced. */
 export interface Act {
   do: "act";
   action: "kill" | "pause" | "remove" | "restart" | "start" | "stop" | "unpause";
@@ -124,23 +124,23 @@ export interface Remove {
   force?: boolean;
 }
 
-/** Give an image one more name. */
+/** Give an image another name. */
 export interface Tag {
   do: "tag";
   image: string;
   name: string;
 }
 
-/** Carry out a line as `%container` does; progress is reported. */
+/** Execute a command line like `%container`, and report its progress. */
 export interface Command {
   do: "command";
   line: string;
 }
 
 /**
- * Check credentials against a registry (a name or address, empty for Docker Hub) and keep them.
+ * Check credentials with a registry (a name or address, empty for Docker Hub) and store them.
  *
- * They are no part of a line, so that no message can show them.
+ * They are not part of a command line, so that no message can contain them.
  */
 export interface Login {
   do: "login";
@@ -156,7 +156,7 @@ export interface Inspect {
   name: string;
 }
 
-/** Return what a prune would remove; with `all` also what has a name and is unused. */
+/** Return the objects that a prune would remove; with `all` also unused named ones. */
 export interface PrunePreview {
   do: "prune_preview";
   all: boolean;
@@ -184,9 +184,9 @@ export interface Download {
 }
 
 /**
- * Put a file into a folder of a container: the call's buffer is the part from `offset` on.
+ * Upload a file to a folder of a container: the call's buffer is the part from `offset` on.
  *
- * The `last` part completes it; `token` is the page's name for the upload.
+ * The `last` part completes it; `token` is the page's ID of the upload.
  */
 export interface Upload {
   do: "upload";
@@ -226,20 +226,20 @@ export interface Describe {
   column: number;
 }
 
-/** Return the steps of a build, with what came from the cache and why the rest did not. */
+/** Return the steps of a build, and why those that were not cached were not. */
 export interface BuildSteps {
   do: "build_steps";
   build: string;
 }
 
-/** Return the steps that a cell's build would have now: `cached`, or `wanted` and why. */
+/** Return the steps of a cell's build: `cached`, or `wanted` with a reason. */
 export interface Forecast {
   do: "forecast";
   source: string;
   place: string;
 }
 
-/** Return a Dockerfile that makes this kernel's environment anew around a notebook. */
+/** Return a Dockerfile that reproduces this kernel's environment around a notebook. */
 export interface NotebookDockerfile {
   do: "notebook_dockerfile";
   notebook: string;
@@ -258,14 +258,14 @@ export interface CloseView {
   channel: number;
 }
 
-/** A call and the number under which its answer comes. */
+/** A call and the number of its answer. */
 export interface Request {
   kind: "request";
   id: number;
   call: Watch | Act | ActOnProject | Remove | Tag | Command | Login | Inspect | PrunePreview | Prune | Files | Download | Upload | Check | Complete | Describe | BuildSteps | Forecast | NotebookDockerfile | OpenView | CloseView;
 }
 
-/** A message for a view's widget, in the widget's own words. */
+/** A message for a view's widget, in the widget's own format. */
 export interface ToView {
   kind: "to_view";
   channel: number;
@@ -273,37 +273,37 @@ export interface ToView {
 }
 
 /**
- * The page goes; the kernel closes the connection.
+ * The page disconnects; the kernel closes the connection.
  *
- * JupyterLab deletes a comm's subshell with the comm: its own word that a comm is closed may find
- * nobody who reads it.
+ * JupyterLab deletes a comm's subshell together with the comm, so its own message that a comm was
+ * closed may never be read.
  */
 export interface Farewell {
   kind: "farewell";
 }
 
 /**
- * What a page says when it opens a connection.
+ * The message with which a page opens a connection.
  *
- * `left` are the IDs of connections that the page before it in the same tab has left.
+ * `left` are the IDs of connections abandoned by the previous page in the same tab.
  */
 export interface Hello {
   versions: number[];
   left: string[];
 }
 
-/** What a command has to show. */
+/** The output of a command. */
 export interface Output {
   text: string;
 }
 
-/** A thing that would go. */
+/** An object that would be removed. */
 export interface PruneItem {
   name: string;
   size: number;
 }
 
-/** Things of one kind that would go, the largest first; `size` is what that frees. */
+/** Objects of one kind that would be removed, the largest first; `size` is the freed space. */
 export interface PruneGroup {
   name: string;
   title: string;
@@ -311,13 +311,13 @@ export interface PruneGroup {
   size: number;
 }
 
-/** How much was removed. */
+/** The number and size of the removed objects. */
 export interface Pruned {
   removed: number;
   freed: number;
 }
 
-/** An entry of a folder; `target` is where a link leads. */
+/** An entry of a folder; `target` is that of a link. */
 export interface FileEntry {
   name: string;
   kind: "file" | "folder" | "link" | "other";
@@ -327,7 +327,7 @@ export interface FileEntry {
   target: string;
 }
 
-/** A folder; `left_out` entries were too many. */
+/** The entries of a folder; `left_out` is the number of omitted ones. */
 export interface Listing {
   path: string;
   entries: FileEntry[];
@@ -354,7 +354,7 @@ export interface Squiggle {
   length: number;
 }
 
-/** What may take the place of the last `replaces` characters. */
+/** Completions that replace the last `replaces` characters. */
 export interface Completion {
   replaces: number;
   matches: string[];
@@ -373,7 +373,7 @@ export interface Description {
   last_column: number;
 }
 
-/** A step of a build; `reason` says why it did not come from the cache. */
+/** A step of a build; `reason` explains why it was not cached. */
 export interface Step {
   title: string;
   outcome: string;
@@ -387,14 +387,14 @@ export interface Opened {
   title: string;
 }
 
-/** An error as a value: its class, one line, and what helps. */
+/** An error: its class, its message in one line, and a hint. */
 export interface Trouble {
   name: string;
   message: string;
   hint: string;
 }
 
-/** The connection is open; `version` is what both speak. */
+/** The connection is open; `version` is the common protocol version. */
 export interface Welcome {
   kind: "welcome";
   version: number;
@@ -408,28 +408,28 @@ export interface Refused {
   trouble: Trouble;
 }
 
-/** What a call returned. */
+/** The result of a call. */
 export interface Answer {
   kind: "answer";
   id: number;
   value: any;
 }
 
-/** Why a call failed. */
+/** The error of a call. */
 export interface Failure {
   kind: "failure";
   id: number;
   trouble: Trouble;
 }
 
-/** How far a call is, in one line. */
+/** The progress of a call, in one line. */
 export interface Progress {
   kind: "progress";
   id: number;
   text: string;
 }
 
-/** Items of a section that are new or different, and ids of those that have gone. */
+/** New and changed items of a section, and the IDs of removed ones. */
 export interface Changes {
   kind: "changes";
   section: "builds" | "containers" | "images" | "networks" | "registries" | "volumes";
@@ -438,13 +438,13 @@ export interface Changes {
   whole: boolean;
 }
 
-/** What the running containers use now. */
+/** The current usage of the running containers. */
 export interface Used {
   kind: "used";
   usage: Usage[];
 }
 
-/** A message of a view's widget for its page. */
+/** A message from a view's widget for its page. */
 export interface FromView {
   kind: "from_view";
   channel: number;

@@ -1,4 +1,4 @@
-/** From items to the rows of the panel's tree: sections, filter, order, and what a row shows. */
+/** Converts items to the rows of the panel's tree: sections, filter, order, and a row's content. */
 import { child } from "../frame";
 import { ago, binarySize, decimalSize, plural, took } from "../quantities";
 import type { Client } from "./client";
@@ -36,7 +36,7 @@ const EMPTY: Record<Section, string> = {
   registries: "no login, no registry here",
 };
 
-/** What is shown of an item: two lines, something at the right, words for those who hear the page. */
+/** The content of an item's row: two lines, a part at the right, a label for screen readers. */
 interface Shown {
   title: string;
   right: string;

@@ -1,4 +1,4 @@
-/** Running containers in JupyterLab's panel of what runs. */
+/** Running containers in JupyterLab's panel of running sessions. */
 import type { IRunningSessions } from "@jupyterlab/running";
 import { type ISignal, Signal } from "@lumino/signaling";
 import type { ItemActions } from "./actions";
@@ -58,7 +58,7 @@ class Running implements IRunningSessions.IManager {
     }
   }
 
-  // The kernel tells what changes: there is nothing to ask for.
+  // The kernel sends changes, so there is nothing to request.
   refreshRunning(): void {}
 }
 

@@ -1,9 +1,9 @@
 /**
- * Outputs of widgets stay readable without their kernel.
+ * Keeps outputs of widgets readable without their kernel.
  *
- * A notebook that was saved with a live widget and is opened again has no widget any more, and the
- * widget manager says so instead of showing the output.  Our outputs carry static HTML beside the
- * widget; here it takes the message's place.
+ * When a notebook with a live widget is saved and reopened, the widget is gone, and the widget manager
+ * shows a message instead of the output.  Our outputs also contain static HTML, which replaces the
+ * message here.
  */
 import type { JupyterFrontEnd, JupyterFrontEndPlugin } from "@jupyterlab/application";
 import type { CodeCell } from "@jupyterlab/cells";
@@ -15,7 +15,7 @@ const WAIT_MS = 300;
 
 export const readable: JupyterFrontEndPlugin<void> = {
   id: "jupyter-containers-engine:readable",
-  description: "Shows the static form of outputs whose widgets have gone with their kernel.",
+  description: "Shows the static form of outputs whose widgets ended with their kernel.",
   autoStart: true,
   optional: [INotebookTracker],
   activate: (_app: JupyterFrontEnd, tracker: INotebookTracker | null) => {
@@ -54,7 +54,7 @@ async function look(panel: NotebookPanel): Promise<void> {
   }
 }
 
-/** The widget manager has found no widget, or waits for a kernel that nobody has started. */
+/** The widget manager has found no widget, or waits for a kernel that is not running. */
 function isLost(panel: NotebookPanel, place: Element): boolean {
   const text = place.textContent ?? "";
   if (text.startsWith("Error displaying widget")) return true;

@@ -1,4 +1,4 @@
-/** A container's state, in the words that the kernel gives it. */
+/** A container's state, in the kernel's words. */
 import { AGE } from "../facts";
 import { duration } from "../quantities";
 import type { ContainerItem } from "./protocol";

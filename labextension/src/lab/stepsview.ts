@@ -1,4 +1,4 @@
-/** The steps of a build that was, or would be: which come from the cache, and why the others do not. */
+/** The steps of a past or future build: which are cached, and why the others are not. */
 import type { MainAreaWidget } from "@jupyterlab/apputils";
 
 import { child } from "../frame";
@@ -22,7 +22,7 @@ export function openSteps(build: BuildItem, steps: Step[]): MainAreaWidget {
   return asMain(content, `jupyter-containers-steps-${build.id}`, `Steps of ${build.name}`);
 }
 
-/** What a build of a cell would do now. */
+/** The forecast for a build of a cell. */
 export function openForecast(cell: string, name: string, steps: Step[]): MainAreaWidget {
   const cached = steps.filter((step) => step.outcome === "cached").length;
   const about =

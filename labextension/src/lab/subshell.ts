@@ -1,9 +1,9 @@
 /**
- * A kernel that runs a cell is asked beside it.
+ * Communication with a kernel while it runs a cell.
  *
- * JupyterLab learns whether a kernel has subshells from its first answer.  A page that was opened while a
- * cell runs gets that answer at the cell's end, so it would wait with everything: it asks by the control
- * channel, which ipykernel answers at once, and makes a subshell of its own for what it has to say.
+ * JupyterLab learns from a kernel's first answer whether it has subshells.  A page that was opened while a
+ * cell runs gets that answer only after the cell and would have to wait: so it uses the control channel,
+ * which ipykernel answers immediately, and creates its own subshell for its messages.
  */
 import { type Kernel, KernelMessage } from "@jupyterlab/services";
 
@@ -13,17 +13,17 @@ import type { Farewell } from "./protocol";
 const PATIENCE_MS = 400;
 const STARTING_MS = 3000;
 
-/** A comm and how to speak on it; the greeting opens it. */
+/** A comm and its send function; the greeting opens it. */
 export interface Connection extends Wire {
   readonly comm: Kernel.IComm;
-  /** The kernel's thread that hears it, where it has one of its own. */
+  /** The kernel's thread that receives its messages, if it is a separate one. */
   readonly subshell: string | null;
   open(greeting: unknown): void;
   /** The kernel has closed it. */
   ended(): void;
 }
 
-/** Whether a kernel has comms of a target; asked by the control channel where the shell does not answer. */
+/** Whether a kernel has comms of a target; uses the control channel if the shell does not answer. */
 export async function hasComm(kernel: Kernel.IKernelConnection, target: string): Promise<boolean> {
   const shell = kernel.requestCommInfo({ target_name: target }).then(({ content }) => content as Info);
   const beside = after(PATIENCE_MS).then(() => ask(kernel, "comm_info_request", { target_name: target }));
@@ -32,22 +32,22 @@ export async function hasComm(kernel: Kernel.IKernelConnection, target: string):
   return status === "ok" && Object.keys(comms ?? {}).length > 0;
 }
 
-/** Make a connection whose messages are handled beside the cells, where the kernel can. */
+/** Open a connection whose messages are handled while cells run, if the kernel supports it. */
 export async function makeConnection(kernel: Kernel.IKernelConnection, target: string): Promise<Connection> {
   const subshell = kernel.supportsSubshells ? null : await ownSubshell(kernel);
   const comm = kernel.createComm(target);
   if (subshell) return new SubshellConnection(kernel, comm, subshell);
   if (kernel.supportsSubshells) {
-    // What is said before the subshell is there would wait behind the cells.
+    // Messages sent before the subshell exists would wait behind the cells.
     const { subshellStarted } = comm as { subshellStarted?: Promise<void> };
     await Promise.race([subshellStarted, after(STARTING_MS)]).catch(() => undefined);
   }
   return new CommConnection(kernel, comm);
 }
 
-/** End a kernel's thread that nobody speaks to any more. */
+/** End a kernel's thread that is no longer used. */
 export function endSubshell(kernel: Kernel.IKernelConnection, subshell: string): void {
-  // A kernel that goes takes its subshells along.
+  // The end of a kernel also ends its subshells.
   ask(kernel, "delete_subshell_request", { subshell_id: subshell }).catch(() => undefined);
 }
 
@@ -79,9 +79,9 @@ function made(
   return KernelMessage.createMessage(options as never);
 }
 
-/** Make a subshell where the kernel can and has not told so yet; null where it cannot. */
+/** Create a subshell if the kernel supports it but has not said so yet; otherwise return null. */
 async function ownSubshell(kernel: Kernel.IKernelConnection): Promise<string | null> {
-  // A kernel that has answered has said that it has none.
+  // A kernel that has answered has declared that it has none.
   const answered = await Promise.race([kernel.info.then(() => true), after(PATIENCE_MS).then(() => false)]);
   if (answered) return null;
   const wait = after(STARTING_MS).then(() => null);
@@ -128,7 +128,7 @@ class CommConnection implements Connection {
   }
 }
 
-/** A comm of which every message names a subshell of ours. */
+/** A comm whose messages all name our subshell. */
 class SubshellConnection implements Connection {
   private opened = false;
 

@@ -1,4 +1,4 @@
-/** What plugins of this extension have from each other. */
+/** The services that plugins of this extension provide to each other. */
 import { Token } from "@lumino/coreutils";
 
 import type { Follower } from "./follow";

@@ -1,9 +1,9 @@
 /**
- * A tree of thousands of rows of which only those in sight are in the page.
+ * A tree of thousands of rows, of which only the visible ones are in the page.
  *
  * It has the keys and the roles of the ARIA tree pattern: one stop for the Tab key, arrows move the
  * active row, Left and Right fold and unfold, Enter acts, the menu key (or Shift+F10) opens the menu.
- * Rows have a key that stays; drawn rows are kept and brought up to date, so a click never meets another.
+ * Rows have a stable key; drawn rows are kept and updated, so a click never hits another row.
  */
 import { child } from "../frame";
 
@@ -11,12 +11,12 @@ export interface Row {
   key: string;
   level: number;
   height: number;
-  /** A name for those who hear the page; also what is typed to jump there. */
+  /** A label for screen readers, and for jumping to the row by typing. */
   label: string;
   expanded?: boolean;
   position: number; // from 1, among its siblings
   siblings: number;
-  /** Changes when the row has to be drawn anew. */
+  /** Changes when the row must be redrawn. */
   version: string;
   draw(place: HTMLElement): void;
 }
@@ -78,7 +78,7 @@ export class Tree {
     return this.activeKey;
   }
 
-  /** How many rows are in the page, for tests and curious people. */
+  /** The number of rows in the page, for tests. */
   get drawnCount(): number {
     return this.drawn.size;
   }
@@ -96,7 +96,7 @@ export class Tree {
     });
     this.space.style.height = `${top}px`;
     if (before !== undefined && !this.index.has(this.activeKey)) {
-      // What was active has gone: the row that took its place is.
+      // The active row was removed: the row in its place becomes active.
       const near = rows[Math.min(before, rows.length - 1)];
       this.activeKey = near?.key ?? "";
     }
@@ -133,7 +133,7 @@ export class Tree {
       wanted.add(row.key);
       this.drawRow(row, this.tops[i]!);
     }
-    // The active row stays in the page: it is what the focus is told to be on.
+    // The active row stays in the page, because it is announced as focused.
     const active = this.index.get(this.activeKey);
     if (active !== undefined) {
       wanted.add(this.activeKey);

@@ -1,5 +1,5 @@
 /**
- * A language that is written in cells (below a magic) and in files: highlighting, checks while one writes, help,
+ * A language that is written in cells (below a magic) and in files: highlighting, checks during editing, help,
  * completion.  What is particular to a language is a `Language`.
  */
 
@@ -18,7 +18,7 @@ import type { Language as Name, Squiggle } from "./protocol";
 
 const PAUSE_MS = 500;
 
-/** What the kernel is to check of a cell or file, and how its line numbers are to be read. */
+/** The text of a cell or file for the kernel to check, and the offset of its line numbers. */
 export interface Checked {
   text: string;
   added: number; // lines of ours above the text's own
@@ -42,7 +42,7 @@ export interface Language {
   mime: string;
   mimes: readonly string[];
   isCell(source: string): boolean;
-  /** Return what is to be checked; null where nothing can be said. */
+  /** Return the text to check; null if it cannot be checked. */
   checked(source: string): Checked | null;
   /** Return what is known about a place, by the editor itself or by the kernel; line and column from 0. */
   help(source: string, line: number, column: number, client: Client | null): Help | null | Promise<Help | null>;
@@ -53,7 +53,7 @@ export interface Language {
 
 type FindClient = () => Client | null;
 
-/** Return what an editor of a language has beside other editors; `path` is where a file is. */
+/** Return the additional extensions of an editor of a language; `path` returns the file's path. */
 export function extensions(
   language: Language,
   model: CodeEditor.IModel,
@@ -91,8 +91,8 @@ export function extensions(
 /**
  * The language of a cell below a magic.
  *
- * The editor follows the cell's type too, but loads each language in its own time: where two types come one
- * after the other, the kernel's and ours, the one that loads longer would stay.
+ * The editor also follows the cell's type, but loads each language asynchronously: of two types in quick
+ * succession, the kernel's and this one, the slower one would win.
  */
 function highlighting(model: CodeEditor.IModel, language: Language): Extension {
   const place = new Compartment();
@@ -120,7 +120,7 @@ function highlighting(model: CodeEditor.IModel, language: Language): Extension {
 
 const again = StateEffect.define<null>();
 
-/** Check once more when there is another kernel to ask. */
+/** Check again when the kernel has changed. */
 function checkAgain(isIt: () => boolean, follower: Follower): Extension {
   return ViewPlugin.define((view) => {
     const look = (): void => {
@@ -137,7 +137,7 @@ async function check(language: Language, view: EditorView, client: Client | null
   if (!wanted || client?.state !== "open") return [];
   try {
     const found = await client.call({ do: "check", text: wanted.text, language: language.name, path });
-    // What was written while the kernel looked is checked next.
+    // Text that has changed since is checked next.
     return view.state.doc.eq(doc) ? found.map((one) => diagnostic(doc, one, wanted.added, language.label)) : [];
   } catch {
     return []; // the kernel went; the panel says so
@@ -223,7 +223,7 @@ async function complete(
 
 const MARK = Decoration.line({ class: "jc-lab-magic" });
 
-/** The magic's own line is not of the language: it looks like the magics of other cells. */
+/** The magic's line is not part of the text: it looks like the magics of other cells. */
 function magicLine(language: Language, isIt: () => boolean): Extension {
   const decorate = (view: EditorView): ReturnType<typeof Decoration.set> => {
     const { doc } = view.state;
@@ -298,7 +298,7 @@ export class CellTypes {
         known.add(cell);
         const update = (): void => this.update(panel, cell);
         cell.model.contentChanged.connect(update);
-        // The notebook gives all cells the kernel's type when there is another kernel.
+        // The notebook gives all cells the kernel's type when the kernel changes.
         cell.model.mimeTypeChanged.connect(update);
         update();
       }

@@ -64,7 +64,7 @@ function render({ model, el }: RenderProps): () => void {
   return () => link.close();
 }
 
-/** One container's line; its buttons stay the same, so that a click never meets another. */
+/** One container's line; its buttons stay the same elements, so that a click never hits another. */
 function makeRow(id: string, act: (action: Act["action"]) => void): Drawn {
   const line = document.createElement("tr");
   line.dataset.id = id;
@@ -77,10 +77,12 @@ function makeRow(id: string, act: (action: Act["action"]) => void): Drawn {
   const actions = child(line, "td", "jc-dashboard-actions");
   const start = button(actions, "Start", "Start it", () => act("start"));
   const stop = button(actions, "Stop", "Stop it", () => act("stop"));
-  const restart = button(actions, "Restart", "Stop and start it", () => act("restart"));
-  const logs = button(actions, "Logs", "Show what it writes", () => act("logs"));
+  const restart = button(actions, "Restart", "Restart it", () => act("restart"));
+  const logs = button(actions, "Logs", "Show its output", () => act("logs"));
   const terminal = button(actions, "Terminal", "Open a shell in it", () => act("terminal"));
-  const remove = askingButton(actions, "Remove", "Really remove?", "Remove it, also when it runs", () => act("remove"));
+  const remove = askingButton(actions, "Remove", "Really remove?", "Remove it, even if it is running", () =>
+    act("remove"),
+  );
 
   return {
     line,

@@ -28,7 +28,7 @@ function render({ model, el }: RenderProps): () => void {
   let held: Explained | ExplainHello | null = null;
   let paused = false;
 
-  const pause = frame.button("Pause", "Hold the explanation still", () => {
+  const pause = frame.button("Pause", "Pause updates", () => {
     paused = !paused;
     pause.textContent = paused ? "Go on" : "Pause";
     pause.setAttribute("aria-pressed", String(paused));
@@ -65,7 +65,7 @@ function render({ model, el }: RenderProps): () => void {
       notice.hidden = true;
       place.classList.remove("jc-explain-old");
     } else if (message.gone) {
-      // Containers go; what was seen of one is still worth reading.
+      // The content stays readable after the container was removed.
       frame.setState("removed; this is how it was seen last");
       notice.hidden = true;
     } else {
@@ -90,14 +90,14 @@ function makeSection(section: ExplainedSection): Drawn {
   return { details, count, sentence, body: child(table, "tbody"), lines: new Map() };
 }
 
-/** Write the lines; those that were there before keep their place in the page and show what is new. */
+/** Write the lines; existing ones keep their elements in the page and highlight changes. */
 function fill(item: Drawn, section: ExplainedSection): void {
   item.count.textContent = String(section.lines.length);
   item.sentence.textContent = section.sentence;
   const first = item.lines.size === 0;
   const seen = new Map<string, number>();
   const rows = section.lines.map((line) => {
-    // Processes may have the same command: the second of a name is another line.
+    // Processes may have the same command: the second one gets another line.
     const number = seen.get(line[0]) ?? 0;
     seen.set(line[0], number + 1);
     const key = `${line[0]}\n${number}`;

@@ -1,5 +1,5 @@
 /**
- * The layers of an image: a line each, its files below as a tree that unfolds.
+ * The layers of an image: a line for each, with its files below as a folding tree.
  *
  * A folder's entries are fetched when it is opened.
  */
@@ -65,7 +65,7 @@ function render({ model, el }: RenderProps): () => void {
     });
   }
 
-  /** Fetch again what is open: the order has changed. */
+  /** Fetch all open folders again after a change of the order. */
   function refill(): void {
     for (const [number, row] of rows) {
       const list = row.querySelector<HTMLElement>(":scope > .jc-layers-entries")!;
@@ -127,7 +127,7 @@ function render({ model, el }: RenderProps): () => void {
       if (entry.hidden) child(line, "span", "jc-layers-bytes jc-layers-removed", `−${decimalSize(entry.hidden)}`);
       if (details) {
         unfold(layer, entry.path, child(details, "div", "jc-layers-entries"), details);
-        // A search shows what it has met; a folder that is alone shows what is in it.
+        // A search opens the folders of its matches; a single folder is opened.
         if (entries.length === 1 && total === 1) details.open = true;
         else if (words && total <= 20) details.open = true;
       }

@@ -1,7 +1,7 @@
 /**
- * What a container writes: with its colours, searched, followed, held still, copied.
+ * The output of a container: in colour, with search, follow, pause and copy.
  *
- * A view that is held still acknowledges nothing, so the kernel keeps the rest, up to a limit.
+ * A paused view acknowledges nothing, so the kernel keeps further output, up to a limit.
  */
 
 import type { RenderProps } from "@anywidget/types";
@@ -67,7 +67,7 @@ function render({ model, el }: RenderProps): () => void {
     else found.textContent = resultIndex < 0 ? `${resultCount}+` : `${resultIndex + 1}/${resultCount}`;
   });
 
-  const pause = frame.button("Pause", "Hold the log still", () => {
+  const pause = frame.button("Pause", "Pause the log", () => {
     const waiting = held;
     held = waiting ? null : [];
     pause.textContent = held ? "Go on" : "Pause";
@@ -82,7 +82,7 @@ function render({ model, el }: RenderProps): () => void {
   // Not onScroll: that is called for every line.
   terminal.onWriteParsed(follow);
   screen.place.addEventListener("wheel", () => requestAnimationFrame(follow));
-  frame.button("Copy", "Copy what is marked, or everything", () =>
+  frame.button("Copy", "Copy the selection, or everything", () =>
     copy(terminal.hasSelection() ? terminal.getSelection() : wholeText(terminal)),
   );
   const close = frame.button("✕", "Close", () => link.send({ kind: "close" }));

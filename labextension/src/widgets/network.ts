@@ -1,4 +1,4 @@
-/** Networks as pictures that follow what is attached and detached. */
+/** Networks as pictures, updated when containers connect and disconnect. */
 import type { RenderProps } from "@anywidget/types";
 
 import { addStyle, child, makeFrame } from "../frame";
@@ -15,7 +15,7 @@ function render({ model, el }: RenderProps): () => void {
   notice.hidden = true;
   const pictures = child(frame.body, "div", "jc-network-pictures");
   const news = child(frame.body, "ul", "jc-network-news");
-  news.setAttribute("aria-label", "What has happened");
+  news.setAttribute("aria-label", "Events");
   news.setAttribute("aria-live", "polite");
   const details = child(frame.body, "details", "jc-network-json");
   child(details, "summary", "", "JSON");
@@ -42,7 +42,7 @@ function render({ model, el }: RenderProps): () => void {
 
   function tell(items: News[], several: boolean): void {
     news.hidden = items.length === 0;
-    // The newest first: what has just happened is seen without scrolling.
+    // The newest first, so that it is visible without scrolling.
     const lines = [...items].reverse().map((item) => {
       const line = document.createElement("li");
       child(line, "time", "", new Date(item.time * 1000).toLocaleTimeString());

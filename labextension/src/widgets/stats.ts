@@ -1,4 +1,4 @@
-/** What containers use, as it changes. */
+/** The live resource usage of containers. */
 import type { RenderProps } from "@anywidget/types";
 
 import { addChartStyle, type Chart, COLOURS, type Line, makeChart } from "../chart";
@@ -23,7 +23,7 @@ function render({ model, el }: RenderProps): () => void {
   const hidden = new Set<string>();
   const colours = new Map<string, string>();
 
-  const pause = frame.button("Pause", "Hold the charts still", () => {
+  const pause = frame.button("Pause", "Pause the charts", () => {
     paused = !paused;
     pause.textContent = paused ? "Go on" : "Pause";
     pause.setAttribute("aria-pressed", String(paused));
@@ -127,7 +127,7 @@ function render({ model, el }: RenderProps): () => void {
   return () => link.close();
 }
 
-/** Each container of the samples as it was last. */
+/** The latest sample of each container. */
 function latest(samples: Sample[]): SampledUsage[] {
   const found = new Map<string, SampledUsage>();
   for (const sample of samples) for (const usage of sample.containers) found.set(usage.id, usage);

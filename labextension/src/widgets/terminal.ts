@@ -22,7 +22,7 @@ function render({ model, el }: RenderProps): () => void {
   let replaying = true;
 
   const type = (data: string): void => {
-    // What is replayed may ask the terminal questions; they were answered long ago.
+    // Replayed output may contain queries to the terminal that were answered before.
     if (!replaying && running) link.send({ kind: "input" }, [encoder.encode(data).buffer as ArrayBuffer]);
   };
   terminal.onData(type);
@@ -30,7 +30,7 @@ function render({ model, el }: RenderProps): () => void {
     if (running) link.send({ kind: "input" }, [Uint8Array.from(data, (c) => c.charCodeAt(0)).buffer]);
   });
 
-  frame.button("Copy", "Copy what is marked, or everything", () => {
+  frame.button("Copy", "Copy the selection, or everything", () => {
     copy(terminal.hasSelection() ? terminal.getSelection() : wholeText(terminal));
     terminal.focus();
   });
@@ -67,7 +67,7 @@ function render({ model, el }: RenderProps): () => void {
     if (rows !== terminal.rows || cols !== terminal.cols) sayOwnSize();
   };
   const places = new ResizeObserver(() => requestAnimationFrame(refit));
-  // The view that is typed in decides the size.
+  // The view with the focus determines the size.
   terminal.textarea?.addEventListener("focus", () => {
     screen.fit();
     sayOwnSize();

@@ -1,4 +1,4 @@
-"""What ``POST /containers/create`` asks for, in the engine's options."""
+"""The engine's options for bodies of ``POST /containers/create``."""
 
 from __future__ import annotations
 
@@ -89,7 +89,7 @@ def test_an_update_names_what_changes() -> None:
 
 @pytest.mark.parametrize("source", ["./a:/b", "~/a:/b", "../a:/b"])
 def test_folders_of_the_client_have_no_meaning_here(source: str) -> None:
-    with pytest.raises(InvalidArgumentError, match="no absolute path"):
+    with pytest.raises(InvalidArgumentError, match="not an absolute path"):
         options(HostConfig={"Binds": [source]})
 
 

@@ -1,4 +1,4 @@
-"""Addresses: which handler, which version, and what is not here."""
+"""Addresses: their handlers and versions, and unknown ones."""
 
 from __future__ import annotations
 

@@ -51,7 +51,7 @@ from jupyter_containers.oci.image import (
     parse_manifest,
 )
 from jupyter_containers.oci.reference import Reference
-from jupyter_containers.options import context, limits, mounts, network, values
+from jupyter_containers.options import context, limits, mounts, network, network_options, values
 from jupyter_containers.options.build import BuildOptions
 from jupyter_containers.options.buildcache import CachePlace
 from jupyter_containers.options.health import parse_health
@@ -96,7 +96,7 @@ class Parser:
 
 
 def _record(options: RunOptions) -> bytes:
-    """What becomes of flags: a record, which must hold them."""
+    """Flags become a record, which must be able to hold them."""
     return encoded(options)
 
 
@@ -184,7 +184,7 @@ def _images_filter(key: str) -> Callable[[str], object]:
 
 
 def _file(name: str, read: Callable[[Path], object]) -> Callable[[bytes], object]:
-    """Return a parser of bytes that writes them into a file, for what reads files only."""
+    """Return a parser of bytes that writes them to a file, for functions that read files."""
 
     def parse(data: bytes) -> object:
         with tempfile.TemporaryDirectory() as folder:
@@ -260,7 +260,7 @@ def _listed(data: bytes) -> object:
 
 
 def _page(data: bytes) -> object:
-    """What a browser's JSON becomes before it comes to the panel."""
+    """Decode a browser's JSON as it is done for the panel."""
     try:
         value = json.loads(data.decode("utf-8", "surrogatepass"))
     except (ValueError, RecursionError):
@@ -417,12 +417,12 @@ TEXT_PARSERS = (
     Parser("link", network.parse_link, ("a:b",)),
     Parser(
         "network create --opt",
-        lambda text: network.NetworkOptions.of(opt=[text]),
+        lambda text: network_options.NetworkOptions.of(opt=[text]),
         ("com.docker.network.driver.mtu=1400", "mtu=99", "com.docker.network.bridge.name=a"),
     ),
     Parser(
         "network create --subnet",
-        lambda text: network.NetworkOptions.of(subnet=[text]),
+        lambda text: network_options.NetworkOptions.of(subnet=[text]),
         ("10.0.0.0/24", "fd00::/64"),
     ),
     Parser("volume create --opt", lambda t: parse_driver_options([t]), ("type=tmpfs", "o=size=1")),

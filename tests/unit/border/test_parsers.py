@@ -20,7 +20,7 @@ from tests.unit.border.parsers import BYTES_PARSERS, TEXT_PARSERS, Parser
 # More of them: BORDER_EXAMPLES=5000 pytest tests/unit/border
 pytestmark = pytest.mark.filterwarnings("ignore:Possible nested set:FutureWarning")
 EXAMPLES = int(os.environ.get("BORDER_EXAMPLES", "30"))
-# Of this thread's processor time: one, and as much again where another thread has the same core.
+# Seconds of this thread's processor time, doubled if another thread shares the core.
 SECONDS = 2.0
 MEGABYTES = 100
 _COMMON = settings(
@@ -31,7 +31,7 @@ _COMMON = settings(
     suppress_health_check=list(HealthCheck),
 )
 
-# What has broken parsers: digits that are none, numbers over every limit, nesting, line ends …
+# Inputs that have broken parsers: characters like digits, huge numbers, nesting, line ends …
 FRAGMENTS = (
     *("²", "٣", "9" * 19, "9" * 30, "9" * 300, "9" * 310, "9" * 4301, "-1", "+1", "0x10", "1e999"),
     *("1_0", "inf", "nan", "-", "--", ".", "..", "/", "//", "//]", "[", "]", "[[", "http://["),

@@ -35,7 +35,7 @@ Run = Callable[[StepRequest, Path, Callable[[bytes, str], None]], int]
 
 
 def listing(root: Path) -> dict[str, tuple[Any, ...]]:
-    """Return every path below ``root`` with what an image keeps of it, except times."""
+    """Return every path below ``root`` with its recorded properties, except times."""
     found: dict[str, tuple[Any, ...]] = {}
     for folder, folders, files in os.walk(root):
         for name in [*folders, *files]:
@@ -173,7 +173,7 @@ def extract(stream: Any, folder: str, owner: tuple[int, int] | None) -> None:
 
 
 class Bench:
-    """A builder on stand-ins, a context folder, and what came of the builds."""
+    """A builder with fakes, a context folder, and the results of the builds."""
 
     def __init__(self, folder: Path) -> None:
         self.context = folder / "context"

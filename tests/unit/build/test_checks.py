@@ -53,7 +53,7 @@ def test_a_check_builds_nothing(bench: Any) -> None:
 
     text = "FROM absent AS One\nRUN x\nCOPY nosuch $y\n"
     found = bench.builder.check(BuildOptions.of(bench.context, dockerfile=text))
-    # What an image that is not here defines is not known.
+    # The variables of an image that is not present are unknown.
     assert [one.rule for one in found] == [checks.STAGE_CASING]
     assert bench.layers.opened == 0
     assert bench.images.asked == []

@@ -68,7 +68,7 @@ def test_a_file_that_changed_just_now_is_read_again(tmp_path: Path) -> None:
     assert sides.digests.known("f", status) is None
     sides.change_unseen("two")
     assert sides.digest() != first
-    # A time in the future is no more trustworthy.
+    # A time in the future is not trusted either.
     os.utime(sides.file, (2**33, 2**33))
     sides.ahead = 10
     sides.digest()

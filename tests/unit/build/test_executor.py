@@ -114,9 +114,9 @@ def test_a_failing_step_says_where_and_why(bench: Any) -> None:
     [(kept, _)] = bench.layers.kept
     assert (kept.title, kept.place, kept.exit_code) == ("RUN nosuch thing", "Cell:3", 127)
     assert error.snapshot == "kept1"
-    assert error.hint.endswith("; look at what it left: Engine.builds.failed_image()")
+    assert error.hint.endswith("; inspect its files: Engine.builds.failed_image()")
     error.suggest_inspection("builder debug ls")
-    assert error.hint.endswith("; look at what it left: builder debug ls")
+    assert error.hint.endswith("; inspect its files: builder debug ls")
     assert "Engine" not in error.hint
     assert [path.name for path in bench.layers.base.iterdir()] == ["empty"]
 

@@ -34,7 +34,7 @@ from jupyter_containers.errors import SourceLocation
 from jupyter_containers.events import CancelToken
 from jupyter_containers.oci.descriptor import Platform
 
-# What a flag may be given as, where 1 is no value of it.
+# Valid values of flags that do not accept 1.
 SAMPLES = {
     "checksum": "sha256:" + "a" * 64,
     "from": "base",
@@ -71,7 +71,7 @@ KEYS = {
 
 @pytest.fixture
 def around(bench: Any) -> Iterator[Any]:
-    """A function that returns what describing an instruction needs, on a base of its own."""
+    """A function that returns the inputs for describing an instruction, with a separate base."""
     bench.write("a", "one")
     with ExitStack() as stack:
         context = stack.enter_context(LocalContext(bench.context))
@@ -152,7 +152,7 @@ def test_the_flags_of_no_step_change_no_file() -> None:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Sparse(Copy):
-    """A COPY with flags that nobody has made anything of yet."""
+    """A COPY with flags that are not implemented."""
 
     sparse: Annotated[bool, InstructionFlag(help="", kind="switch")] = False
     sealed: Annotated[bool, InstructionFlag(help="", kind="switch", effect="sources")] = False

@@ -1,4 +1,4 @@
-"""What a COPY source that is not there is answered with: a near name, or the rule that hides it.
+"""Hints for a missing COPY source: a similar name, or the rule that excludes it.
 
 BuildKit only says ``"/requirement.txt": not found``.
 """

@@ -202,7 +202,7 @@ def test_a_variable_that_doubles_itself_comes_to_an_end() -> None:
 
 
 def _matches(items: list[One | Many | Folders], text: str) -> bool:
-    """Say by plain trying whether ``text`` matches: what both ways must agree with."""
+    """Return whether ``text`` matches, by brute force; both implementations must agree with it."""
     if not items:
         return not text
     first, rest = items[0], items[1:]

@@ -90,7 +90,7 @@ def test_operands(line: str, operands: dict[str, object]) -> None:
         ("rum x", "unknown command: 'rum'", "run"),
         ("image lss", "unknown command: 'image lss'", "ls"),
         ("image zzz", "unknown command: 'image zzz'", "history, import"),
-        ("docker run x", "unknown command: 'docker'", "leave the word out"),
+        ("docker run x", "unknown command: 'docker'", "omit the word"),
         ("compose attach web", "unknown command: 'compose attach'", "logs -f"),
         ("swarm init", "unknown command: 'swarm'", "no swarm here"),
         ("buildx create --use", "unknown command: 'buildx create'", "no builders"),
@@ -98,7 +98,7 @@ def test_operands(line: str, operands: dict[str, object]) -> None:
         ("run --it i", "unknown flag: --it", "did you mean -it?"),
         ("run -rm i", "unknown shorthand flag: 'r' in -rm", "did you mean --rm?"),
         ("run -name=x i", "unknown shorthand flag: 'n' in -name=x", "did you mean --name?"),
-        ("build --memory 1g .", "unknown flag: --memory", "leave it out"),
+        ("build --memory 1g .", "unknown flag: --memory", "omit it"),
         ("ls", "unknown command: 'ls'", "ps lists containers"),
     ],
 )

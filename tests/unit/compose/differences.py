@@ -1,4 +1,4 @@
-"""Where `config` differs from Docker Compose 2.40.3 on purpose, with the reason."""
+"""Deliberate differences of `config` from Docker Compose 2.40.3, with the reasons."""
 
 DIFFERENT = {
     "field-304-pid": "Docker Compose ends with a panic",

@@ -1,4 +1,4 @@
-"""Freeze what Docker Compose says to the cases: python -m tests.unit.compose.regenerate PROGRAM.
+"""Freeze Docker Compose's results of the cases: python -m tests.unit.compose.regenerate PROGRAM.
 
 PROGRAM is a docker-compose of version 2.40.3; it needs no daemon for ``config``.
 """

@@ -1,4 +1,4 @@
-"""`config` says what Docker Compose 2.40.3 says: the same JSON, or a listed difference."""
+"""`config` prints the same JSON as Docker Compose 2.40.3, or a listed difference."""
 
 from __future__ import annotations
 

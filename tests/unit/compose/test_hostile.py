@@ -43,7 +43,7 @@ def test_aliases_that_repeat_too_much(tmp_path: Path) -> None:
 def test_deep_nesting(tmp_path: Path) -> None:
     """Without the bound on depth the second ends in a RecursionError (seen with 10**30)."""
     error = refusal("x-a: " + "[" * 50_000, tmp_path)
-    assert "nest" in error.message  # libyaml has a bound of its own, above this one
+    assert "nest" in error.message  # libyaml has its own limit, above this one
     deep = "\n".join(f"x-{n}: &a{n} [{f'*a{n - 1}' if n else 1}]" for n in range(3000))
     assert "nested more than" in refusal(deep, tmp_path).message
 
@@ -56,7 +56,7 @@ def test_deep_nesting(tmp_path: Path) -> None:
         ("services: &a {b: *a}\n", "contains itself"),
         ("services: {a: *b}\n", "no anchor &b"),
         ("? {a: b}\n: c\n", "a key is a mapping or a list"),
-        (b"\x00\x01\x02", "bytes of value 0"),
+        (b"\x00\x01\x02", "null bytes"),
         (b"services: \xff\xfe", "not UTF-8"),
         ("services: {a: {image: '\x07'}}", "control characters"),
         (b"#" * (9 * 1024 * 1024), "larger than 8 MiB"),

@@ -39,7 +39,7 @@ def test_one_that_comes_while_another_is_answered_is_the_same_wish() -> None:
         with deferred(first):
             press()
     assert signal.getsignal(signal.SIGINT) is signal.default_int_handler
-    # What answers an error is interrupted as any other block.
+    # An error handler is interrupted like any other block.
     with pytest.raises(KeyboardInterrupt), deferred(ValueError()):
         press()
 

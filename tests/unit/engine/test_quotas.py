@@ -1,4 +1,4 @@
-"""What the administrator's file says of a user."""
+"""The administrator's limits for a user."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from jupyter_containers.engine.quotas import (
     LabFile,
     Limits,
     Quotas,
-    _known,
+    _account,
     quotas_of,
     read_quotas,
 )
@@ -151,5 +151,5 @@ def test_the_file_is_roots_and_has_its_form(tmp_path: Path) -> None:
 
 
 def test_users_are_known_by_name_and_groups() -> None:
-    assert _known(0) == ("root", {"root"})
-    assert _known(4_000_000_000) == ("4000000000", set())
+    assert _account(0) == ("root", {"root"})
+    assert _account(4_000_000_000) == ("4000000000", set())

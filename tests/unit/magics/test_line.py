@@ -46,7 +46,11 @@ def test_an_image_stands_for_its_id() -> None:
 
 @pytest.mark.parametrize(
     ("line", "text"),
-    [("{{nope}}", "NameError"), ("echo 'x", "quot"), ("build {{ {'a': 1} }}", "a dict is no word")],
+    [
+        ("{{nope}}", "NameError"),
+        ("echo 'x", "quot"),
+        ("build {{ {'a': 1} }}", "a dict cannot be a word"),
+    ],
 )
 def test_mistakes(line: str, text: str) -> None:
     with pytest.raises(InvalidArgumentError, match=text):
@@ -121,10 +125,10 @@ def test_what_was_written_for_a_shell(line: str, words: list[str]) -> None:
     ("line", "hint"),
     [
         ("ps | grep web", "x = %container"),
-        ("run img true || ps", "one a line"),
-        ("run img true && docker ps", "one a line"),
-        ("run -d img; docker ps", "one a line"),
-        ("run img ; ps", "one a line"),
+        ("run img true || ps", "one per line"),
+        ("run img true && docker ps", "one per line"),
+        ("run -d img; docker ps", "one per line"),
+        ("run img ; ps", "one per line"),
         ("run img server &", "run -d"),
         ("run img ls > files", "keeps a result"),
         ("run img ls >files", "keeps a result"),
@@ -144,7 +148,7 @@ def test_what_only_a_shell_can_do(line: str, hint: str) -> None:
 
 
 def test_without_somebody_to_ask_nothing_is_run() -> None:
-    with pytest.raises(InvalidArgumentError, match=r"\$\(docker ps\) would need a shell"):
+    with pytest.raises(InvalidArgumentError, match=r"\$\(docker ps\) needs a shell"):
         words_of("rm $(docker ps)", NAMESPACE)
 
 

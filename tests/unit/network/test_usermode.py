@@ -1,4 +1,4 @@
-"""How slirp4netns is started, with programs of a line that stand in for it."""
+"""The start of slirp4netns, simulated by one-line programs."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ def alive() -> Iterator[int]:
 def started(
     folder: Path, alive: int, monkeypatch: pytest.MonkeyPatch, script: str, resolver: str = ""
 ) -> tuple[str, list[list[str]]]:
-    """Return what a start says, and the flags of each attempt."""
+    """Return the result of a start, and the flags of each attempt."""
     program = folder / "slirp4netns"
     log = f'echo "$@" >> {folder}/calls\n'
     program.write_text(f"#!/bin/sh\n{log}{script}\n")

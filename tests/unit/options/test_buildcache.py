@@ -31,7 +31,7 @@ def test_targets() -> None:
         ("type=registry", "needs ref"),
         ("type=local", "needs src"),
         ("type=local,dest=x", "unknown key 'dest'"),
-        ("type=inline", "comes with its image"),
+        ("type=inline", "is part of its image"),
         ("type=disk,src=x", "invalid cache"),
         ("type=local,src=x,mode=most", "invalid mode"),
     ],

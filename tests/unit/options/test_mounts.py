@@ -117,7 +117,7 @@ def test_a_folder_without_its_dot_is_told_from_a_volume() -> None:
     with pytest.raises(InvalidArgumentError) as caught:
         mounts.parse_volume("app/src:/app")
     assert "./app/src:/app" in caught.value.hint
-    with pytest.raises(InvalidArgumentError, match="no shell here") as caught:
+    with pytest.raises(InvalidArgumentError, match="no shell expands") as caught:
         mounts.parse_volume("$DATA/src:/app")
     assert "{{name}}" in caught.value.hint
 

@@ -1,4 +1,4 @@
-"""A page without a browser: it keeps what it is told, and calls."""
+"""A page without a browser: it keeps received messages, and calls."""
 
 from __future__ import annotations
 
@@ -70,7 +70,7 @@ def hello(*versions: int) -> dict[str, Any]:
 
 
 class FakeService(SimpleNamespace):
-    """A service of functions; ``listed`` is what calling it returns."""
+    """A service of functions; ``listed`` is the result of calling it."""
 
     def __call__(self, *args: Any, **flags: Any) -> Any:
         return self.listed(*args, **flags)

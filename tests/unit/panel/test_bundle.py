@@ -9,7 +9,7 @@ MOST_BYTES = 500_000
 
 
 def test_what_a_page_loads_is_small() -> None:
-    """Of both: the extension of JupyterLab, and each widget (they are loaded one by one)."""
+    """The size of JupyterLab's extension, and of each widget (they are loaded separately)."""
     package = Path(jupyter_containers.__file__).parent
     extension = sorted((package / "labextension/static").glob("*.js"))
     assert extension, "scripts/setup builds it"

@@ -62,7 +62,7 @@ def test_an_event_tells_what_is_different(page: FakePage, engine: FakeEngine) ->
     engine.happen("volume", "destroy")
     told = page.wait(lambda said: said["kind"] == "changes" and said["gone"] != [])
     assert (told["put"], told["gone"]) == ([], ["data"])
-    # What changed nothing is not told.
+    # Events without a change are not sent.
     before = len(page.told("changes"))
     engine.happen("volume", "create")
     engine.happen("container", "exec_start: sh")

@@ -11,7 +11,7 @@ from tests.unit.panel.conftest import FakeEngine
 
 
 class Told:
-    """A feed on a clock that stands still, and what it told."""
+    """A feed with a stopped clock, and its messages."""
 
     def __init__(self) -> None:
         self.engine, self.now, self.told = FakeEngine(), 100.0, list[Any]()

@@ -1,4 +1,4 @@
-"""A transport that answers from a list, for tests of what stands above it."""
+"""A transport that answers from a list, for tests of the layers above it."""
 
 from __future__ import annotations
 

@@ -146,7 +146,7 @@ def test_tokens_that_were_revoked_together_are_all_forgotten() -> None:
     assert auth.header(PUSH) == "Bearer t2"
     assert auth.header(PULL) == "Bearer t1"
     assert auth.answer(challenged(), PULL, "Bearer t1") == "Bearer t3"
-    # What another thread had sent with the former one is answered with the new one.
+    # A request of another thread with the old token is repeated with the new one.
     assert auth.answer(challenged(), PULL, "Bearer t1") == "Bearer t3"
     assert auth.answer(challenged(), PUSH, "Bearer t2") == "Bearer t4"
     assert auth.header(PUSH) == "Bearer t4"

@@ -20,7 +20,7 @@ def files(folder: Path, text: str = "", daemon: object = None, **more: str) -> R
 
 
 def reached(known: RegistryFiles, name: str, **settings: object) -> list[str]:
-    """Return where a repository is asked for, in order, as it is called there."""
+    """Return the locations tried for a repository, in order, with its name at each."""
     registry, _, repository = name.partition("/")
     way = route(registry, repository, files=known, **settings)
     return [

@@ -47,7 +47,7 @@ def ask(made: Exchange, method: str = "GET") -> int:
         ("localhost:5000", [failed("broken"), FakeResponse(200)], ["http", "https"]),
         # It was the plain server itself that found the request bad.
         ("localhost:5000", [FakeResponse(400), failed("not-tls")], ["http", "https"]),
-        # The first answer took long; what speaks no TLS is plain all the same.
+        # The first answer took long; a server without TLS still counts as plain.
         (
             "localhost:5000",
             [failed("timeout"), failed("not-tls"), FakeResponse(200)],

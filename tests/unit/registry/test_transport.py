@@ -71,7 +71,7 @@ def test_failures_have_a_kind_and_one_line(cause: Exception, kind: str, words: s
     ],
 )
 def test_a_proxy_that_fails_is_named_as_such(cause: Exception, kind: str) -> None:
-    """What will be so a moment later too is not tried again."""
+    """Permanent failures are not retried."""
     error = requests.exceptions.ProxyError(urllib3.exceptions.ProxyError("no", cause))
     made = failure_of(error, REQUEST, "reg.test")
     assert made.kind == kind

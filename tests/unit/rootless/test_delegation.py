@@ -1,4 +1,4 @@
-"""What of cgroup v2 belongs to a user; folders stand in for groups (tests/vm has real ones)."""
+"""Delegation of cgroup v2 to a user; folders simulate groups (tests/vm has real ones)."""
 
 from __future__ import annotations
 
@@ -85,7 +85,7 @@ def test_what_a_process_may_use_is_told_by_its_own_group(layout: CgroupLayout) -
         ("/", "0::/a/b\n", "/a/b"),
         ("/docker/1", "0::/docker/1/a\n", "/a"),  # a pod in the host's cgroup namespace
         ("/docker/1", "0::/docker/12\n", ""),
-        ("/", "0::/../../a\n", ""),  # above what the mount shows
+        ("/", "0::/../../a\n", ""),  # above the mounted part
         ("/", "1:cpu:/x\n", ""),
     ],
 )

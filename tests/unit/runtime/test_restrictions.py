@@ -1,4 +1,4 @@
-"""What a place withholds; folders stand in for hosts.  Real sandboxes are in test_rungs."""
+"""The restrictions of an environment; folders simulate hosts.  Real sandboxes are in test_rungs."""
 
 from __future__ import annotations
 

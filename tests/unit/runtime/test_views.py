@@ -1,4 +1,4 @@
-"""What the kernel says of a process, tried on this one and on a folder of cgroup files."""
+"""The kernel's data about a process, tested with this one and a folder of cgroup files."""
 
 import os
 import subprocess

@@ -35,7 +35,7 @@ def apply(
 
 
 def listing(folder: Path) -> dict[str, str]:
-    """Every path below ``folder`` and what it is."""
+    """Return every path below ``folder`` with its type."""
     found: dict[str, str] = {}
     for path in sorted(folder.rglob("*")):
         state = path.lstat()
@@ -82,7 +82,7 @@ def outside(tmp_path: Path) -> Path:
             [("dir", "etc", ""), ("symlink", "l", "../../../etc"), ("file", "l/f", "x")],
             {"etc": "dir", "l": "-> ../../../etc", "etc/f": "x"},
         ),
-        # a file replaces the link itself, never what the link points at
+        # a file replaces the link itself, never its target
         (
             [("file", "t", "old"), ("symlink", "l", "t"), ("file", "l", "new")],
             {"t": "old", "l": "new"},
@@ -159,7 +159,7 @@ def test_a_hostile_archive_is_refused_and_touches_nothing_outside(
     [
         ([("file", ".wh.gone", "")], {"gone": "whiteout"}),
         ([("file", "a/.wh.gone", "")], {"a": "dir", "a/gone": "whiteout"}),
-        # lower layers only: what this archive adds stays, in either order
+        # only in lower layers: entries of this archive stay, in either order
         ([("file", "f", "x"), ("file", ".wh.f", "")], {"f": "x"}),
         ([("file", ".wh.f", ""), ("file", "f", "x")], {"f": "x"}),
         ([("dir", "d", ""), ("file", ".wh.d", "")], {"d": "opaque"}),

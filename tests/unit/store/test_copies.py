@@ -1,4 +1,4 @@
-"""Copies of layers, and what became of them, beside what overlayfs says (tests/conformance)."""
+"""Copies of layers and their changes, compared with overlayfs (tests/conformance)."""
 
 from __future__ import annotations
 
@@ -45,7 +45,7 @@ def copied(layers: tuple[Path, Path], tmp_path: Path) -> tuple[Path, copies.Note
 
 @pytest.fixture
 def changes(copied: tuple[Path, copies.Note], tmp_path: Path) -> Callable[[], dict[str, str]]:
-    """Return what says, by path: ``dir``, ``opaque``, ``gone``, ``-> target`` or the content."""
+    """Return the changes by path: ``dir``, ``opaque``, ``gone``, ``-> target`` or the content."""
 
     def look() -> dict[str, str]:
         with _folder(tmp_path / "here/difference") as target:

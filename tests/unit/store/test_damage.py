@@ -59,7 +59,7 @@ def test_a_damaged_document_is_set_aside(store: Store, value: str) -> None:
     with pytest.warns(DamagedRecordWarning, match="the record 1 of things is damaged"):
         assert things.all() == [Thing("2")]
     with warnings.catch_warnings():
-        warnings.simplefilter("error")  # it is told once
+        warnings.simplefilter("error")  # it is reported once
         assert things.all() == [Thing("2")]
         assert things.get("1") is things.by_name("n1") is things.find("n1") is None
         assert things.known("1")
@@ -70,7 +70,7 @@ def test_a_damaged_document_is_set_aside(store: Store, value: str) -> None:
             things.update("1", lambda one: one)
         (found,) = things.damaged()
         assert (found.id, found.name) == ("1", "n1")
-        things.insert("1", "n1", Thing("again"))  # what takes its place
+        things.insert("1", "n1", Thing("again"))  # its replacement
     assert things.damaged() == []
     assert things.all() == [Thing("2"), Thing("again")]
 
@@ -144,7 +144,7 @@ def test_the_reserve(tmp_path: Path) -> None:
 
 
 def test_reading_without_writing_sees_the_log(tmp_path: Path) -> None:
-    """What is committed but not yet in the file itself is read too."""
+    """Committed data that is not yet in the main file is read too."""
     with Store.open(tmp_path / "r") as store:
         things = store.records.collection("things", Thing)
         things.insert("1", "one", Thing("x"))

@@ -54,7 +54,7 @@ def test_an_archive_is_read_by_name(tmp_path: Path, make_tar: Tar, form: str) ->
 
 
 def test_a_file_of_an_archive_is_read_at_any_place(tmp_path: Path, make_tar: Tar) -> None:
-    """As an upload does that goes on in the middle; what follows in the archive is not seen."""
+    """As for an upload that continues in the middle; later parts of the archive are not read."""
     (tmp_path / "a.tar").write_bytes(make_tar(("file", "one", "0123456789"), ("file", "two", "x")))
     with (
         (tmp_path / "a.tar").open("rb") as source,

@@ -1,4 +1,4 @@
-"""Widgets without a browser: what they send is kept, what a view says is handed to them."""
+"""Widgets without a browser: their messages are kept, and a view's messages passed to them."""
 
 from __future__ import annotations
 
@@ -36,7 +36,7 @@ class Page:
 
 @pytest.fixture
 def gallery(monkeypatch: pytest.MonkeyPatch) -> Iterator[Gallery]:
-    # The bundles are built by scripts/setup; what is in them is of no interest here.
+    # The bundles are built by scripts/setup; their content does not matter here.
     monkeypatch.setattr("jupyter_containers.widgets.live.bundle", lambda name: f"// {name}")
     gallery = Gallery()
     yield gallery

@@ -33,7 +33,7 @@ def test_a_widgets_source_imports_only_xterm_and_its_neighbours(path: Path) -> N
 
 @pytest.mark.parametrize("path", WIDGETS, ids=lambda path: path.stem)
 def test_a_widget_is_one_module_with_nothing_to_fetch(path: Path) -> None:
-    # Only what the protocol has: messages, and no place of the front end's own.
+    # Only the protocol's messages, and nothing specific to one front end.
     source = path.read_text()
     assert "export default { render };" in source
     assert "jupyterapp" not in source

@@ -22,7 +22,7 @@ from tests.unit.widgets.test_terminal import wait_for
 
 
 class Feed:
-    """An engine of which only the events are asked; a test says what happens."""
+    """An engine with only an event feed, which the test fills."""
 
     def __init__(self) -> None:
         self.coming: queue.Queue[JournalEvent] = queue.Queue()
@@ -139,7 +139,7 @@ class TestNetwork:
         page = Page(widget)
         page.say("ready")
         wait_for(lambda: bool(looks))
-        # What happened meanwhile is told to whoever comes.
+        # A new view gets the events that it missed.
         assert page.last("hello")["news"][0]["text"] == "c was attached"
 
 

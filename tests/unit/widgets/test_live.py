@@ -39,7 +39,7 @@ class FakeComm:
 
 def test_messages_do_not_wait_for_the_cell_that_runs(gallery: Gallery) -> None:
     widget = Plain(gallery)
-    assert not widget.live  # outside of a kernel there is no such comm
+    assert not widget.live  # there is no comm outside a kernel
     comm = FakeComm()
     with_kernel: Any = SimpleNamespace(comm=comm)
     assert LiveWidget._stay_live(with_kernel)

@@ -15,7 +15,7 @@ from tests.unit.widgets.conftest import Page
 
 
 class Shell:
-    """Work that echoes what is typed and ends with ``exit``."""
+    """Work that echoes typed keys and ends with ``exit``."""
 
     def __init__(self) -> None:
         self.sizes: list[tuple[int, int]] = []

@@ -1,1 +1,1 @@
-"""Places that keep images: the store, a registry, an image layout, an archive."""
+"""Places that store images: the store, a registry, an image layout, an archive."""

@@ -1,10 +1,10 @@
-"""An archive as a place: a tar that is read at any place, or written from its front.
+"""An archive as a place: a tar, read with random access and written sequentially.
 
-Two forms are read.  An *OCI image layout* (``oci-layout``, ``index.json``) is taken as it is:
+Two formats are read.  An *OCI image layout* (``oci-layout``, ``index.json``) is read unchanged:
 manifests keep their bytes and so their digests.  A *docker-archive* (``manifest.json``) has no
-manifests: the store makes them; the configuration, and so the image's ID, stays.  What is written,
-as by Docker since version 25, is both (``docker-archive``), or a layout alone (``oci-archive``).
-Blobs are written as they are, compressed layers too.
+manifests: the store creates them; the configuration, and so the image's ID, stays.  Written
+archives are both (``docker-archive``, as by Docker since version 25), or a layout alone
+(``oci-archive``).  Blobs are written unchanged, compressed layers too.
 """
 
 from __future__ import annotations
@@ -77,19 +77,19 @@ class _Entry(msgspec.Struct, rename="pascal"):
 
 @dataclass(frozen=True, slots=True)
 class ArchiveReader(LayoutReader):
-    """The files of an archive (or of a folder that is like one) as a source."""
+    """The files of an archive, or of a folder with the same files, as a source."""
 
     _paths: dict[str, str] = field(default_factory=dict)
 
     def path(self, blob: Descriptor) -> str:
-        """Return the name of a blob's file; a docker-archive names it as it likes."""
+        """Return the name of a blob's file; a docker-archive chooses its own names."""
         return self._paths.get(blob.digest) or blob_path(blob.digest)
 
     def targets(self, platform: Platform | None) -> list[Target]:
-        """Return all images that fit a platform, with their names.
+        """Return all images for a platform, with their names.
 
-        Without a platform the host's is preferred.  Raises :class:`ImageNotFoundError` when there
-        are images and none fits, :class:`ArchiveError`, :class:`VerificationError`.
+        Without a platform the host's is preferred.  Raises :class:`ImageNotFoundError` if there are
+        images but none for the platform, :class:`ArchiveError`, :class:`VerificationError`.
         """
         docker = self._docker_entries() if self.files.has("manifest.json") else []
         if self.files.has("index.json"):
@@ -101,7 +101,7 @@ class ArchiveReader(LayoutReader):
             return list(self._docker_targets(docker, platform))
         if self.files.has("repositories"):
             raise ArchiveError(
-                "the archive is of the form that Docker wrote before version 1.10",
+                "the archive has the format of Docker before version 1.10",
                 hint="load and save it once with a recent engine to convert it",
             )
         return []
@@ -109,7 +109,7 @@ class ArchiveReader(LayoutReader):
     def _layout_targets(
         self, platform: Platform | None, tags: Mapping[str, Sequence[str]]
     ) -> Iterator[Target]:
-        index = _parsed(self.files.read("index.json"), "index.json")
+        index = _parse(self.files.read("index.json"), "index.json")
         if not isinstance(index, Index):
             raise VerificationError("index.json is not an index")
         fitting, refused = 0, []
@@ -138,7 +138,7 @@ class ArchiveReader(LayoutReader):
     def _chosen(
         self, entry: Descriptor, platform: Platform | None
     ) -> tuple[RawDocument, RawDocument, Manifest] | None:
-        """Return what an entry means, the manifest of its image and that parsed; None if unfit."""
+        """Return an entry's document, its manifest and the parsed manifest; None if unfit."""
         top = self.manifest(entry)
         parsed = parse_manifest(top)
         if isinstance(parsed, Manifest):
@@ -180,18 +180,18 @@ class ArchiveReader(LayoutReader):
                 )
             described = Descriptor(CONFIG, digest_of(data), len(data))
             self._paths[described.digest] = entry.config
-            layers = tuple(map(self._bare, entry.layers, diff_ids))
+            layers = tuple(map(self._unread_layer, entry.layers, diff_ids))
             manifest = new_manifest(described, layers)
             yield Target((Image(manifest, None, config.platform),), _names(entry.repo_tags or ()))
 
-    def _bare(self, name: str, diff_id: str) -> Descriptor:
-        """Return what is known of a layer of a docker-archive before it is read."""
+    def _unread_layer(self, name: str, diff_id: str) -> Descriptor:
+        """Return the descriptor of a docker-archive's layer, as known before it is read."""
         self._paths.setdefault(diff_id, name)
         size = self.files.size(name)
         return Descriptor(LAYER_TAR, diff_id, size, annotations={TITLE: name})
 
 
-def _parsed(data: bytes, subject: str) -> Manifest | Index:
+def _parse(data: bytes, subject: str) -> Manifest | Index:
     try:
         return parse_manifest(RawDocument(data, ""))
     except VerificationError as error:
@@ -199,7 +199,7 @@ def _parsed(data: bytes, subject: str) -> Manifest | Index:
 
 
 def _names(texts: Sequence[str]) -> tuple[Reference, ...]:
-    """Return the names; a bare tag, which some layouts use as a name, is none."""
+    """Return the parsed names; a bare tag, which some layouts use as a name, is skipped."""
     names = []
     for text in texts:
         try:
@@ -212,9 +212,9 @@ def _names(texts: Sequence[str]) -> tuple[Reference, ...]:
 
 @dataclass(frozen=True, slots=True)
 class ArchiveWriter:
-    """An archive that is written through ``put_bytes``, in a ``with`` block that completes it.
+    """An archive written through ``put_bytes``, in a ``with`` block that completes it.
 
-    Its index comes first, so that whoever reads it from a pipe knows what follows.
+    Its index comes first, so that a reader of a pipe knows what follows.
     """
 
     put_bytes: Callable[[bytes], object]
@@ -237,27 +237,27 @@ class ArchiveWriter:
         return digest in self._written
 
     def hold(self, *digests: str) -> None:
-        """Do nothing: nobody takes anything out of an archive."""
+        """Do nothing: blobs cannot be removed from an archive."""
 
     def expect(self, targets: Sequence[Target]) -> None:
-        """Write the documents that name what follows."""
+        """Write the documents that describe the following blobs."""
         for target in targets:
             blobs = [target.document.descriptor] if target.images else []
             for image in target.images:
                 refuse_unmade(image)
-                assert image.document is not None  # refused above
+                assert image.document is not None  # expect() has refused others
                 blobs += [image.document.descriptor, *image.blobs]
             self._sizes.update({blob.digest: blob.size for blob in blobs})
         self.transfer.emit(TaskStarted("save", "Saving", sum(self._sizes.values())))
         for name, data in _documents(targets, self.format):
             self._member(name, len(data))
-            self._padded(data)
+            self._pad(data)
         for target in targets:
             if target.index is not None:
                 self.put(target.index)
 
     def write(self, blob: Descriptor, source: Source, progress: Progress) -> Outcome:
-        """Write a blob, verified while it goes: one that is wrong leaves no archive."""
+        """Write a blob and verify it during the write; a wrong one leaves no archive."""
         if self.has(blob.digest):
             return "exists"
         self._member(blob_path(blob.checked().digest), blob.size)
@@ -274,7 +274,7 @@ class ArchiveWriter:
     def receive(self, image: Image, source: Source, transfer: Transfer) -> Image:
         """Write an image's manifest and its blobs."""
         refuse_unmade(image)
-        assert image.document is not None  # refused above
+        assert image.document is not None  # expect() has refused others
         self.put(image.document)
         blobs = (image.manifest.config, *image.manifest.layers)
         write_in_order(self, blobs, source, transfer)
@@ -284,12 +284,12 @@ class ArchiveWriter:
         """Write a manifest or index."""
         if not self.has(document.digest):
             self._member(blob_path(document.digest), len(document.data))
-            self._padded(document.data)
+            self._pad(document.data)
             self._written[document.digest] = len(document.data)
             self._report()
 
     def tag(self, target: Target) -> None:
-        """Write what names mean; the names came first."""
+        """Write a target's documents; its names came first."""
         self.put(target.document)
 
     def _report(self) -> None:
@@ -299,7 +299,7 @@ class ArchiveWriter:
     def _member(self, name: str, size: int) -> None:
         self.put_bytes(encode_header(name.encode(), FILE, mode=0o644, size=size))
 
-    def _padded(self, data: bytes) -> None:
+    def _pad(self, data: bytes) -> None:
         self.put_bytes(data + bytes(-len(data) % BLOCK))
 
 

@@ -1,13 +1,13 @@
-"""What a place is: somewhere that images are read from and written to.
+"""The protocol of places, which images are read from and written to.
 
-A *source* finds documents by name and gives manifests and blobs by descriptor.  A *destination*
-takes blobs, manifests and, last of all, names; a *place* is both.  The four are
+A *source* finds documents by name and returns manifests and blobs by descriptor.  A *destination*
+takes blobs, manifests and, last of all, names; a *place* is both.  The implementations are
 :class:`~.store.StorePlace`, :class:`~.registry.RegistryPlace`, :class:`~.layout.LayoutPlace` and an
 archive (:class:`~.archive.ArchiveReader`, :class:`~.archive.ArchiveWriter`);
-:func:`jupyter_containers.engine.images.copy.copy` moves images between any two of them.
+:func:`jupyter_containers.engine.images.copy.copy` copies images between any two of them.
 
-The order that makes a copy safe: blobs, then the manifests that name them, then the names.
-What ends early leaves blobs that nothing names.
+The order makes a copy safe: first blobs, then the manifests that name them, then the names.  An
+interrupted copy leaves only unreferenced blobs.
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ from jupyter_containers.oci.descriptor import Descriptor, Platform, RawDocument
 from jupyter_containers.oci.image import Manifest
 from jupyter_containers.oci.reference import Reference
 
-# By which a layer of an image without a manifest names its file (image-spec, annotations.md).
+# The annotation with the file name of a layer without a manifest (image-spec, annotations.md).
 TITLE = "org.opencontainers.image.title"
 Outcome = Literal["exists", "mounted", "uploaded"]
 Progress = Callable[[int], None]
@@ -34,8 +34,8 @@ Progress = Callable[[int], None]
 class Image:
     """One image: its manifest as bytes and parsed.
 
-    ``document`` is None where the source has no manifest (an archive of Docker's): ``manifest``
-    then lists the layers as they are there, and the store makes the real one.
+    ``document`` is None if the source has no manifest (an archive of Docker's): ``manifest`` then
+    lists the layers as stored there, and the store creates the real manifest.
     """
 
     manifest: Manifest
@@ -44,7 +44,7 @@ class Image:
 
     @property
     def digest(self) -> str:
-        """What tells this image from others of its source."""
+        """The key of this image among those of its source."""
         return self.document.digest if self.document else self.manifest.config.digest
 
     @property
@@ -56,10 +56,10 @@ class Image:
 
 @dataclass(frozen=True, slots=True)
 class Target:
-    """What names mean: one image, or images that an index joins.
+    """The target of names: one image, or images that an index joins.
 
-    A copy for one platform has one of the index's images only.  ``annotations`` are those of the
-    entry by which a layout lists it.
+    A copy for one platform has only one of the index's images.  ``annotations`` are those of the
+    entry in a layout's index.
     """
 
     images: tuple[Image, ...]
@@ -71,12 +71,12 @@ class Target:
     def document(self) -> RawDocument:
         """The index, or the manifest of the one image."""
         document = self.index or self.images[0].document
-        assert document is not None  # a destination makes what the source had not
+        assert document is not None  # a destination creates the missing manifest
         return document
 
     @property
     def entry(self) -> Descriptor:
-        """How a layout's index lists it."""
+        """The entry of the target in a layout's index."""
         platform = None if self.index else self.images[0].platform
         return msgspec.structs.replace(
             self.document.descriptor, platform=platform, annotations=dict(self.annotations)
@@ -93,10 +93,10 @@ class Home:
 
 @dataclass(frozen=True, slots=True)
 class Words:
-    """How a source's layers are reported on their way into the store.
+    """Texts for reports on a source's layers on their way into the store.
 
-    ``verifying`` and ``arrived`` may be empty; ``counted`` begins the complaint about a manifest
-    and a configuration that do not agree.
+    ``verifying`` and ``arrived`` may be empty; ``counted`` begins the message about a manifest and
+    a configuration that disagree.
     """
 
     arriving: str = "Loading"
@@ -108,11 +108,11 @@ class Words:
 
 @dataclass(frozen=True, slots=True)
 class Facts:
-    """What a source is like.
+    """The properties of a source.
 
-    ``home`` is the repository, where the source is one: others may mount blobs from it.  Blobs of
-    a ``verified`` source are known to be what their digests say.  One that ``streams`` is read from
-    the front only: it has no :meth:`Source.file`.
+    ``home`` is the repository if the source is one: other repositories may mount blobs from it.
+    The blobs of a ``verified`` source are known to match their digests.  A source that ``streams``
+    can only be read sequentially: it has no :meth:`Source.file`.
     """
 
     words: Words = Words()
@@ -123,96 +123,96 @@ class Facts:
 
 @dataclass(frozen=True, slots=True)
 class Transfer:
-    """How a copy is reported and stopped."""
+    """Progress reports and cancellation of a copy."""
 
     emit: EventSink
     cancel: CancelToken
 
 
 class Pieces(Protocol):
-    """The bytes of a blob from ``offset`` on, to be iterated once."""
+    """The bytes of a blob from ``offset`` on; iterate once."""
 
     @property
     def offset(self) -> int:
-        """Where the bytes begin; 0 where the source cannot begin where it was asked to."""
+        """The position of the first byte; 0 if the source cannot start where requested."""
         ...
 
     def __iter__(self) -> Iterator[bytes]: ...
 
 
 class Source(Protocol):
-    """Where images are read from; usable from several threads."""
+    """A source of images; usable from several threads."""
 
     @property
     def facts(self) -> Facts:
-        """What this source is like."""
+        """The properties of this source."""
         ...
 
     def find(self, name: str) -> RawDocument:
-        """Return the manifest or index of a name or digest.
+        """Return the manifest or index with this name or digest.
 
         Raises :class:`~jupyter_containers.errors.NotFoundError`.
         """
         ...
 
     def manifest(self, target: Descriptor) -> RawDocument:
-        """Return the manifest or index that a descriptor means, verified."""
+        """Return the manifest or index of a descriptor, verified."""
         ...
 
     def has(self, digest: str) -> bool:
-        """Return whether a blob is here, whole."""
+        """Return whether the complete blob is stored here."""
         ...
 
     def open(self, blob: Descriptor, offset: int = 0) -> AbstractContextManager[Pieces]:
-        """Give a blob's bytes, from ``offset`` on if possible; they are not verified here."""
+        """Return a blob's bytes, from ``offset`` on if possible; they are not verified here."""
         ...
 
     def file(self, blob: Descriptor) -> BinaryIO:
-        """Return a blob as a file that can be read at any place; a new one with each call."""
+        """Return a blob as a new file with random access."""
         ...
 
     def hold(self, *digests: str) -> None:
-        """Keep blobs from being removed, now or when they come, until the place is closed."""
+        """Protect blobs, present or future, from removal until the place is closed."""
         ...
 
 
 class Destination(Protocol):
-    """Where images are written to."""
+    """A destination of images."""
 
     @property
     def workers(self) -> int:
-        """How many blobs may be written at once."""
+        """The number of blobs that may be written in parallel."""
         ...
 
     def has(self, digest: str) -> bool:
-        """Return whether a blob is here, whole."""
+        """Return whether the complete blob is stored here."""
         ...
 
     def hold(self, *digests: str) -> None:
-        """Keep blobs from being removed, now or when they come, until the place is closed."""
+        """Protect blobs, present or future, from removal until the place is closed."""
         ...
 
     def expect(self, targets: Sequence[Target]) -> None:
-        """Learn all that will come, before the first of it does."""
+        """Prepare for all targets, before the first blob is written."""
         ...
 
     def write(self, blob: Descriptor, source: Source, progress: Progress) -> Outcome:
-        """Make a blob be here: whole and verified, or not at all.
+        """Store a blob: completely and verified, or not at all.
 
-        ``progress`` gets the bytes so far.
+        ``progress`` is called with the number of bytes written so far.
         """
         ...
 
     def receive(self, image: Image, source: Source, transfer: Transfer) -> Image:
-        """Make an image's blobs be here, and report it; return the image as it is here."""
+        """Store an image's blobs and report progress; return the image as stored here."""
         ...
 
     def put(self, document: RawDocument) -> None:
-        """Keep a manifest or index by its digest; what it names is here already."""
+        """Store a manifest or index by its digest; its references are stored already."""
         ...
 
     def tag(self, target: Target) -> None:
-        """Keep what names mean, and let them mean it; without a name, as :meth:`put` does."""
+        """Store a target's document and set its names; without names, as :meth:`put`."""
         ...
 
 
@@ -221,4 +221,4 @@ class Place(Source, Destination, Protocol):
 
 
 def ignore_progress(done: int) -> None:
-    """Take note of nothing."""
+    """Ignore the progress."""

@@ -1,4 +1,4 @@
-"""The bytes of blobs, as files give them and as a place checks them."""
+"""The bytes of blobs: read from files, and verified."""
 
 from __future__ import annotations
 
@@ -24,14 +24,14 @@ _CHUNK = 1024 * 1024
 
 @dataclass(frozen=True, slots=True)
 class FilePieces:
-    """The bytes of an open file, always from its beginning: what is on disk is soon read again."""
+    """The bytes of an open file, always from the beginning: reading a disk again is cheap."""
 
     file: BinaryIO
     cancel: CancelToken
 
     @property
     def offset(self) -> int:
-        """0."""
+        """The position of the first byte: always 0."""
         return 0
 
     def __iter__(self) -> Iterator[bytes]:
@@ -50,16 +50,16 @@ def file_pieces(file: BinaryIO, cancel: CancelToken) -> Iterator[Pieces]:
 def write_in_order(
     destination: Destination, blobs: Sequence[Descriptor], source: Source, transfer: Transfer
 ) -> None:
-    """Write blobs one after the other, without reporting each."""
+    """Write blobs one after the other, without reporting each one."""
     for blob in blobs:
         transfer.cancel.check()
         destination.write(blob, source, ignore_progress)
 
 
 def checked_pieces(source: Source, blob: Descriptor) -> Iterator[bytes]:
-    """Yield a blob's bytes; raise at the end when they are others than its digest says.
+    """Yield a blob's bytes; raise at the end if they do not match its digest.
 
-    Raises :class:`SizeMismatchError` before more bytes than its size come out, and
+    Raises :class:`SizeMismatchError` before yielding more bytes than its size, and
     :class:`DigestMismatchError`.
     """
     algorithm = blob.checked().digest.partition(":")[0]
@@ -70,8 +70,7 @@ def checked_pieces(source: Source, blob: Descriptor) -> Iterator[bytes]:
             done += len(piece)
             if done > blob.size:
                 raise SizeMismatchError(
-                    f"blob {blob.digest} is longer than the {blob.size} bytes"
-                    " that its descriptor says"
+                    f"blob {blob.digest} is longer than the {blob.size} bytes in its descriptor"
                 )
             if hashed is not None:
                 hashed.update(piece)

@@ -1,7 +1,7 @@
 """An OCI image layout as a place: a folder with ``oci-layout``, ``index.json`` and ``blobs/``.
 
-A blob appears under its digest when all of it is there, and ``index.json`` is replaced when all
-that it names is there.  OCI Image Specification 1.1, image-layout.md.
+A blob appears under its digest once it is complete, and ``index.json`` is replaced after everything
+that it names has been written.  OCI Image Specification 1.1, image-layout.md.
 """
 
 from __future__ import annotations
@@ -50,12 +50,12 @@ FULL_NAME = "io.containerd.image.name"
 
 
 def blob_path(digest: str) -> str:
-    """Return where a layout keeps a blob."""
+    """Return the path of a blob in a layout."""
     return "blobs/" + digest.replace(":", "/", 1)
 
 
 def entries(targets: Iterable[Target]) -> Iterator[Descriptor]:
-    """Yield how an index lists the targets: one entry for each name."""
+    """Yield the targets' entries for an index, one for each name."""
     for target in targets:
         entry = target.entry
         for name in target.names or (None,):
@@ -65,11 +65,11 @@ def entries(targets: Iterable[Target]) -> Iterator[Descriptor]:
 
 
 def refuse_unmade(image: Image) -> None:
-    """Raise for an image without a manifest: only a store makes one."""
+    """Raise for an image without a manifest: only a store can create one."""
     if image.document is None:
         raise UnsupportedError(
             f"image {image.digest} has no manifest",
-            capability="images without a manifest in other places than the store",
+            capability="images without a manifest outside the store",
             hint="load it into the store first",
         )
 
@@ -84,24 +84,24 @@ class LayoutReader:
     facts = Facts()
 
     def find(self, name: str) -> RawDocument:
-        """Return what a name, a tag or a digest means in ``index.json``."""
-        return self.manifest(_named(self.listed(), name))
+        """Return the document of a name, a tag or a digest in ``index.json``."""
+        return self.manifest(_find_entry(self.listed(), name))
 
     def listed(self) -> list[dict[str, Any]]:
-        """Return the entries of ``index.json`` as they stand there; none where there is none.
+        """Return the entries of ``index.json`` unchanged; none without that file.
 
-        Raises :class:`VerificationError` where it is no such file.
+        Raises :class:`VerificationError` if the file is invalid.
         """
         if not self.files.has("index.json"):
             return []
-        return _listed(self.files.read("index.json"))
+        return _parse_index(self.files.read("index.json"))
 
     def manifest(self, target: Descriptor) -> RawDocument:
-        """Return the manifest or index that a descriptor means, verified."""
+        """Return the manifest or index of a descriptor, verified."""
         return RawDocument(self.read(target), target.media_type)
 
     def read(self, blob: Descriptor) -> bytes:
-        """Return the whole of a small blob, verified."""
+        """Return the bytes of a small blob, verified."""
         data = self.files.read(self.path(blob.checked()))
         algorithm = blob.digest.partition(":")[0]
         found = f"{algorithm}:{hashlib.new(algorithm, data).hexdigest()}"
@@ -114,11 +114,11 @@ class LayoutReader:
         return blob_path(blob.digest)
 
     def has(self, digest: str) -> bool:
-        """Return whether there is a file of the blob."""
+        """Return whether the blob's file exists."""
         return self.files.has(blob_path(digest))
 
     def open(self, blob: Descriptor, offset: int = 0) -> AbstractContextManager[Pieces]:
-        """Give a blob's bytes, always from the beginning."""
+        """Return a blob's bytes, always from the beginning."""
         del offset
         return file_pieces(self.file(blob), self.cancel)
 
@@ -127,12 +127,12 @@ class LayoutReader:
         return self.files.open(self.path(blob))
 
     def hold(self, *digests: str) -> None:
-        """Do nothing: nobody collects a layout's blobs."""
+        """Do nothing: a layout has no garbage collection."""
 
 
 @dataclass(frozen=True, slots=True)
 class _Folder:
-    """The files of a folder that may be made later; it is opened for each question."""
+    """The files of a folder that may not exist yet; it is opened for each operation."""
 
     path: Path
 
@@ -166,10 +166,10 @@ class _Folder:
 
 @dataclass(frozen=True, slots=True)
 class LayoutPlace(LayoutReader):
-    """A layout's folder; :meth:`at` makes the place, not the folder.
+    """A layout's folder; :meth:`at` creates the place, but not the folder.
 
-    What is there stays, but for entries of the same name.  A ``fresh`` layout names only what this
-    copy brings.
+    Existing contents stay, except entries with the same name.  The index of a ``fresh`` layout
+    names only the images of this copy.
     """
 
     folder: Path = Path()
@@ -183,13 +183,13 @@ class LayoutPlace(LayoutReader):
         return cls(_Folder(folder), cancel, folder, fresh)
 
     def expect(self, targets: Sequence[Target]) -> None:
-        """Refuse what has no manifest."""
+        """Refuse images without a manifest."""
         for target in targets:
             for image in target.images:
                 refuse_unmade(image)
 
     def write(self, blob: Descriptor, source: Source, progress: Progress) -> Outcome:
-        """Write a blob beside its place, and give it its name when it is whole."""
+        """Write a blob beside its final path, and rename it once it is complete."""
         target = self.folder / blob_path(blob.checked().digest)
         with storage_errors(f"write {self.folder}"):
             target.parent.mkdir(parents=True, exist_ok=True)
@@ -217,12 +217,12 @@ class LayoutPlace(LayoutReader):
         self._write(blob_path(document.digest), document.data)
 
     def tag(self, target: Target) -> None:
-        """Write what names mean, and list it."""
+        """Write a target's documents and list its names."""
         self.put(target.document)
         own = [msgspec.to_builtins(entry) for entry in entries([target])]
-        names = {mark for entry in own for mark in _marks(entry)[:1]}
+        names = {mark for entry in own for mark in _names_of(entry)[:1]}
         kept = self._own if self.fresh else self.listed()
-        others = [each for each in kept if names.isdisjoint(_marks(each)) and each not in own]
+        others = [each for each in kept if names.isdisjoint(_names_of(each)) and each not in own]
         self._own[:] = [*others, *own]
         self._write("oci-layout", LAYOUT)
         index = {"schemaVersion": 2, "manifests": self._own, "mediaType": INDEX}
@@ -237,7 +237,7 @@ class LayoutPlace(LayoutReader):
             partial.rename(target)
 
 
-def _listed(data: bytes) -> list[dict[str, Any]]:
+def _parse_index(data: bytes) -> list[dict[str, Any]]:
     try:
         found = json.loads(data)["manifests"]
     except (ValueError, KeyError, TypeError, RecursionError) as error:
@@ -247,9 +247,9 @@ def _listed(data: bytes) -> list[dict[str, Any]]:
     return [entry for entry in found if isinstance(entry, dict)]
 
 
-def _named(entries: Iterable[dict[str, Any]], name: str) -> Descriptor:
+def _find_entry(entries: Iterable[dict[str, Any]], name: str) -> Descriptor:
     for entry in entries:
-        if name in (*_marks(entry), entry.get("digest")):
+        if name in (*_names_of(entry), entry.get("digest")):
             return _descriptor(entry)
     raise NotFoundError(f"the layout names no {name}")
 
@@ -261,8 +261,8 @@ def _descriptor(entry: dict[str, Any]) -> Descriptor:
         raise VerificationError(f"a malformed entry of an image layout: {error}") from error
 
 
-def _marks(entry: dict[str, Any]) -> tuple[str, ...]:
-    """Return the whole name of an entry and its tag, as far as it has them."""
+def _names_of(entry: dict[str, Any]) -> tuple[str, ...]:
+    """Return the full name and the tag of an entry, if present."""
     marks = entry.get("annotations")
     marks = marks if isinstance(marks, dict) else {}
     return tuple(str(marks[key]) for key in (FULL_NAME, REF_NAME) if marks.get(key))

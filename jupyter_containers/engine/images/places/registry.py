@@ -1,9 +1,9 @@
 """A repository of a registry as a place.
 
-A blob that the registry has elsewhere is mounted from there instead of being uploaded: from the
-source, where that is another repository of the same registry, and from those that the *ledger*
-(the store's record of where blobs are) knows.  An upload that fails is repeated, so it reads its
-blob as a file; what only streams has to pass a store (:class:`~.store.ThroughStore`).
+A blob that the registry has in another repository is mounted instead of uploaded: from the source,
+if that is a repository of the same registry, and from the repositories in the *ledger* (the store's
+record of the locations of blobs).  A failed upload is repeated, so it reads its blob as a file;
+blobs of a streaming source must first be stored (:class:`~.store.ThroughStore`).
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, BinaryIO, Protocol
 
 from jupyter_containers.engine.context import EngineContext
-from jupyter_containers.engine.images.intake import announce, told
+from jupyter_containers.engine.images.intake import announce, reporting_failure
 from jupyter_containers.engine.images.places.base import (
     Facts,
     Home,
@@ -56,20 +56,20 @@ _PULLING = Words(
 
 
 class Ledger(Protocol):
-    """What is known of where blobs are: (registry, repository) pairs by digest."""
+    """The known locations of blobs: (registry, repository) pairs by digest."""
 
     def blob_sources(self, digest: str) -> list[tuple[str, str]]:
-        """Return what is known to have a blob."""
+        """Return the repositories known to have a blob."""
 
     def remember_blob_source(self, digest: str, registry: str, repository: str) -> None:
-        """Remember that a repository has a blob."""
+        """Record that a repository has a blob."""
 
 
 @dataclass(frozen=True, slots=True)
 class RegistryPlace:
-    """One repository; ``recompression`` says how layers are to be compressed in it, if not as is.
+    """A repository; ``recompression`` recompresses layers for it, None keeps them.
 
-    ``insecure`` and credentials are the client's.
+    Credentials and ``insecure`` are those of the client.
     """
 
     client: RegistryClient
@@ -86,7 +86,7 @@ class RegistryPlace:
 
     @property
     def facts(self) -> Facts:
-        """What this source is like."""
+        """The properties of this source."""
         return Facts(_PULLING, streams=True, home=self.home)
 
     def find(self, name: str) -> RawDocument:
@@ -94,7 +94,7 @@ class RegistryPlace:
         return self.client.manifest(self.repository, name)
 
     def manifest(self, target: Descriptor) -> RawDocument:
-        """Return the manifest or index that a descriptor means."""
+        """Return the manifest or index of a descriptor."""
         return self.client.manifest(self.repository, target.digest)
 
     def has(self, digest: str) -> bool:
@@ -102,24 +102,24 @@ class RegistryPlace:
         return self.client.has_blob(self.repository, digest)
 
     def open(self, blob: Descriptor, offset: int = 0) -> AbstractContextManager[Pieces]:
-        """Give a blob's bytes; broken connections are taken up again."""
+        """Return a blob's bytes; interrupted downloads are resumed."""
         return self.client.blob(self.repository, blob, offset=offset, cancel=self.cancel)
 
     def file(self, blob: Descriptor) -> BinaryIO:
         """Raise: a registry has no files."""
         raise UnsupportedError(
-            f"blob {blob.digest} of a registry is read from the front only",
-            capability="reading a registry's blobs at any place",
+            f"blob {blob.digest} of a registry can only be read sequentially",
+            capability="random access to a registry's blobs",
         )
 
     def hold(self, *digests: str) -> None:
-        """Do nothing: what a registry keeps is its own affair."""
+        """Do nothing: a registry decides for itself what to keep."""
 
     def expect(self, targets: Sequence[Target]) -> None:
-        """Do nothing."""
+        """Do nothing: a registry needs no announcement."""
 
     def write(self, blob: Descriptor, source: Source, progress: Progress) -> Outcome:
-        """Find the blob here, mount it, or upload it.
+        """Store a blob: find it here, mount it, or upload it.
 
         Raises :class:`~jupyter_containers.errors.RegistryError`,
         :class:`~jupyter_containers.errors.DigestMismatchError` (the registry received other bytes).
@@ -129,7 +129,7 @@ class RegistryPlace:
             for registry, repository in self.ledger.blob_sources(blob.digest)
             if registry == self.client.registry and repository != self.repository
         ]
-        outcome = self._brought(blob, source) or self.client.push_blob(
+        outcome = self._mount_or_fetch(blob, source) or self.client.push_blob(
             self.repository,
             blob,
             lambda: source.file(blob),
@@ -140,10 +140,10 @@ class RegistryPlace:
         self.ledger.remember_blob_source(blob.digest, self.client.registry, self.repository)
         return outcome
 
-    def _brought(self, blob: Descriptor, source: Source) -> Outcome | None:
-        """Return how a blob of another repository came here without being fetched, else fetch it.
+    def _mount_or_fetch(self, blob: Descriptor, source: Source) -> Outcome | None:
+        """Find or mount a blob of another repository without its bytes; else fetch it, return None.
 
-        Where the source is one, its blob may not be on this machine.
+        If the source is a repository, its blob may not be on this machine.
         """
         home = source.facts.home
         if home is None:
@@ -158,14 +158,14 @@ class RegistryPlace:
         return None
 
     def receive(self, image: Image, source: Source, transfer: Transfer) -> Image:
-        """Make an image's blobs be in the repository, several at once."""
+        """Store an image's blobs in the repository, several in parallel."""
         if self.recompression is not None:
             return self.recompression.send(image, source, self, transfer)
         self.send(image.blobs, source, transfer)
         return image
 
     def send(self, blobs: Sequence[Descriptor], source: Source, transfer: Transfer) -> None:
-        """Write blobs, several at once, and report them: all are listed from the beginning."""
+        """Write blobs, several in parallel, reporting all of them from the beginning."""
         announce(blobs, transfer.emit)
         in_parallel(
             lambda blob: self._send(blob, source, transfer),
@@ -180,18 +180,18 @@ class RegistryPlace:
         def progress(done: int) -> None:
             transfer.emit(TaskProgress(task, done, blob.size, "Pushing"))
 
-        with told(transfer.emit, task):
+        with reporting_failure(transfer.emit, task):
             outcome = self.write(blob, source, progress)
         seconds = time.monotonic() - started
         state: TaskOutcome = "exists" if outcome == "exists" else "done"
         transfer.emit(TaskFinished(task, state, _ENDS[outcome], seconds))
 
     def put(self, document: RawDocument) -> None:
-        """Keep a manifest or index by its digest."""
+        """Store a manifest or index by its digest."""
         self.client.push_manifest(self.repository, document.digest, document)
 
     def tag(self, target: Target) -> None:
-        """Put a manifest or index under the tags of its names, or by its digest."""
+        """Store a manifest or index under the tags of its names, or by its digest."""
         document = target.document
         tags = dict.fromkeys(name.tag for name in target.names if name.tag)
         for reference in tags or (document.digest,):
@@ -199,11 +199,11 @@ class RegistryPlace:
 
 
 def pauses(emit: EventSink) -> Callable[[str, float], None]:
-    """Return what reports a pause before a registry is asked again."""
+    """Return a function that reports the pause before a registry is retried."""
 
     def paused(host: str, seconds: float) -> None:
         task = f"pause of {host}"
-        emit(TaskStarted(task, f"{host} is asked again in {seconds:.0f} s"))
+        emit(TaskStarted(task, f"{host} is retried in {seconds:.0f} s"))
         emit(TaskFinished(task, "done"))
 
     return paused
@@ -219,7 +219,7 @@ def open_repository(
     insecure: bool = False,
     recompression: Recompression | None = None,
 ) -> Iterator[RegistryPlace]:
-    """Yield the repository that a reference names; ``push`` says that it will be written to."""
+    """Yield the repository of a reference; ``push`` opens it for writing."""
     with context.registry(
         reference.registry,
         cancel=transfer.cancel,

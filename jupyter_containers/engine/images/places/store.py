@@ -1,8 +1,7 @@
-"""The store as a place: what arrives is unpacked on the way (:mod:`..intake`).
+"""The store as a place: arriving layers are unpacked on the way (:mod:`..intake`).
 
-Everything that is read or written is protected by the place's lease.  An image is recorded when
-all of it is here, so what ends early leaves verified blobs, which the next copy finds, and no
-image.
+The place's lease protects everything that is read or written.  An image is recorded once it is
+complete, so an interrupted copy leaves no image but verified blobs, which the next copy reuses.
 """
 
 from __future__ import annotations
@@ -57,15 +56,15 @@ _COMPRESSED_LAYERS = {"gzip": LAYER_GZIP, "zstd": LAYER_ZSTD}
 
 
 def _no_check(size: int) -> None:
-    """Allow any number of bytes."""
+    """Accept any number of bytes."""
 
 
 @dataclass(frozen=True, slots=True)
 class StorePlace:
     """One store under one lease.
 
-    ``check`` is called with the bytes that are missing here before any of them is fetched, and
-    raises where they are too many.
+    ``check`` is called with the number of missing bytes before any of them is fetched; it raises if
+    they are too many.
     """
 
     store: Store
@@ -80,31 +79,31 @@ class StorePlace:
 
     @property
     def facts(self) -> Facts:
-        """What this source is like."""
+        """The properties of this source."""
         return Facts(verified=True)
 
     def find(self, name: str) -> RawDocument:
-        """Return what a whole name (``docker.io/library/app:1``) or a digest means."""
+        """Return the document of a full name (``docker.io/library/app:1``) or a digest."""
         entry = self.store.records.get_name(name)
         record = self.store.records.get_image(entry.manifest_digest if entry else name)
         if entry is None and record is None:
             raise NotFoundError(f"no image {name} in {self.store.root}")
         if record is not None and (entry is None or entry.target_digest == record.manifest.digest):
             return self.manifest(record.manifest)
-        assert entry is not None  # one of them was found
+        assert entry is not None  # find_images() found one of them
         parsed = parse_manifest(RawDocument(self.store.content.read(entry.target_digest), ""))
         return self.manifest(Descriptor(parsed.media_type, entry.target_digest, 0))
 
     def manifest(self, target: Descriptor) -> RawDocument:
-        """Return the manifest or index that a descriptor means."""
+        """Return the manifest or index of a descriptor."""
         return RawDocument(self.store.content.read(target.digest), target.media_type)
 
     def has(self, digest: str) -> bool:
-        """Return whether a blob is here."""
+        """Return whether the store has a blob."""
         return self.store.content.has(digest)
 
     def open(self, blob: Descriptor, offset: int = 0) -> AbstractContextManager[Pieces]:
-        """Give a blob's bytes, always from the beginning."""
+        """Return a blob's bytes, always from the beginning."""
         del offset
         return file_pieces(self.store.content.open(blob.digest), self.cancel)
 
@@ -113,22 +112,22 @@ class StorePlace:
         return self.store.content.open(blob.digest)
 
     def hold(self, *digests: str) -> None:
-        """Protect blobs and layers by the lease."""
+        """Add blobs and layers to the lease."""
         self.lease.add(*digests)
 
     # -- a destination ----------------------------------------------------------------------------
 
     def expect(self, targets: Sequence[Target]) -> None:
-        """Check that there may be as many bytes as are missing here."""
+        """Check whether the missing bytes may be fetched."""
         images = [image for target in targets for image in target.images]
         sizes = {blob.digest: blob.size for image in images for blob in image.blobs}
         self.check(sum(size for digest, size in sizes.items() if not self.has(digest)))
 
     def write(self, blob: Descriptor, source: Source, progress: Progress) -> Outcome:
-        """Bring a blob here, going on from where an earlier attempt ended."""
+        """Store a blob, resuming an earlier attempt."""
         with self.store.content.ingest(blob, cancel=self.cancel) as ingest:
             present = ingest.present
-            with _incoming(ingest, source) as pieces:
+            with _missing_bytes(ingest, source) as pieces:
                 for chunk in pieces:
                     ingest.write(chunk)
                     progress(ingest.offset)
@@ -137,7 +136,7 @@ class StorePlace:
         return "exists" if present else "uploaded"
 
     def receive(self, image: Image, source: Source, transfer: Transfer) -> Image:
-        """Bring an image here and unpack it; one without a manifest gets its manifest."""
+        """Store and unpack an image; create its manifest if it has none."""
         from jupyter_containers.engine.images.intake import arrivals, take_in
 
         self.write(image.manifest.config, source, ignore_progress)
@@ -159,34 +158,34 @@ class StorePlace:
             cancel=transfer.cancel,
         )
         if image.document is None:
-            image = self._made(image, blobs)
+            image = self._with_manifest(image, blobs)
         assert image.document is not None  # it has one now
         self.put(image.document)
         self._configs[image.digest] = config
         return image
 
     def put(self, document: RawDocument) -> None:
-        """Keep a manifest or index."""
+        """Store a manifest or index."""
         self.store.content.put(document.data, document.media_type, self.lease)
 
     def tag(self, target: Target) -> None:
-        """Record images that have been received; names mean the one for this machine."""
+        """Record received images; names refer to the one for this machine."""
         if target.index is not None:
             self.put(target.index)
         host = Platform.host()
-        records = [self._recorded(image, target) for image in target.images]
+        records = [self._record_of(image, target) for image in target.images]
         named = max(records, key=lambda record: host.match_score(record.platform))
         for record in records:
             names = map(str, target.names) if record is named else ()
             self.store.put_image(record, names, target.document.digest)
 
     def record(self, image: Image) -> ImageRecord:
-        """Return the record of an image that has been recorded by this place."""
+        """Return the record of an image that this place has recorded."""
         return self._records[image.digest]
 
-    def _recorded(self, image: Image, target: Target) -> ImageRecord:
+    def _record_of(self, image: Image, target: Target) -> ImageRecord:
         if image.digest not in self._records:
-            assert image.document is not None  # made when it was received
+            assert image.document is not None  # created when it was received
             self._records[image.digest] = image_record(
                 self.store,
                 image.document,
@@ -201,10 +200,10 @@ class StorePlace:
             self.store.records.remember_blob_source(blob.digest, home.registry, home.repository)
 
     def _layer(self, layer: Arrival, source: Source, transfer: Transfer) -> None:
-        """Bring the blob of one layer here while it is unpacked."""
+        """Receive the blob of one layer while it is unpacked."""
         if not layer.named:
             layer.offer(partial(source.file, layer.blob))
-            layer.settle(self._packed(layer, source, transfer))
+            layer.settle(self._store_layer(layer, source, transfer))
             return
         blob, words = layer.blob, source.facts.words
 
@@ -215,7 +214,7 @@ class StorePlace:
         if not source.facts.streams:
             layer.offer(partial(source.file, blob))
         with self.store.content.ingest(blob, cancel=transfer.cancel) as ingest:
-            with _incoming(ingest, source) as pieces:
+            with _missing_bytes(ingest, source) as pieces:
                 layer.offer(partial(self.file, blob) if ingest.present else ingest.follow)
                 for chunk in pieces:
                     ingest.write(chunk)
@@ -226,8 +225,8 @@ class StorePlace:
         report(blob.size, words.arrived)
         layer.settle(blob)
 
-    def _packed(self, layer: Arrival, source: Source, transfer: Transfer) -> Descriptor:
-        """Keep a layer of an archive without manifests: as it comes, or a bare tar as gzip."""
+    def _store_layer(self, layer: Arrival, source: Source, transfer: Transfer) -> Descriptor:
+        """Store a layer of an archive without manifests: unchanged, or a plain tar as gzip."""
         from jupyter_containers.store.compression import compression_of, decompressed_stream
         from jupyter_containers.store.recompress import LayerWriter
 
@@ -264,8 +263,8 @@ class StorePlace:
             )
         return blob
 
-    def _made(self, image: Image, blobs: Sequence[Descriptor]) -> Image:
-        """Return an image without a manifest as one that is here, or with a new manifest."""
+    def _with_manifest(self, image: Image, blobs: Sequence[Descriptor]) -> Image:
+        """Return a stored image with this configuration, or create a manifest for it."""
         config = image.manifest.config
         for record in self.store.records.find_images(config.digest):
             if record.config_digest == config.digest:
@@ -277,8 +276,8 @@ class StorePlace:
 
 
 @contextmanager
-def _incoming(ingest: Ingest, source: Source) -> Iterator[Iterator[bytes]]:
-    """Yield what is missing of a blob."""
+def _missing_bytes(ingest: Ingest, source: Source) -> Iterator[Iterator[bytes]]:
+    """Yield the missing bytes of a blob."""
     if ingest.present:
         yield iter(())
         return
@@ -290,43 +289,43 @@ def _incoming(ingest: Ingest, source: Source) -> Iterator[Iterator[bytes]]:
 
 @dataclass(frozen=True, slots=True)
 class ThroughStore:
-    """A repository as a source whose blobs are read as files, each brought into a store before."""
+    """A repository as a source with files: each blob is stored before it is opened."""
 
     here: StorePlace
     origin: RegistryPlace
 
     @property
     def facts(self) -> Facts:
-        """What this source is like."""
+        """The properties of this source."""
         return Facts(home=self.origin.home)
 
     def find(self, name: str) -> RawDocument:
-        """Return what a tag or digest means in the repository."""
+        """Return the document of a tag or digest in the repository."""
         return self.origin.find(name)
 
     def manifest(self, target: Descriptor) -> RawDocument:
-        """Return a manifest, from here where it is here."""
+        """Return a manifest, from the store if it has it."""
         if self.here.has(target.digest):
             return self.here.manifest(target)
         return self.origin.client.manifest(self.origin.repository, target.digest, target)
 
     def has(self, digest: str) -> bool:
-        """Return whether a blob is here or there."""
+        """Return whether the store or the repository has a blob."""
         return self.here.has(digest) or self.origin.has(digest)
 
     def open(self, blob: Descriptor, offset: int = 0) -> AbstractContextManager[Pieces]:
-        """Give a blob's bytes, always from the beginning."""
+        """Return a blob's bytes, always from the beginning."""
         del offset
         return file_pieces(self.file(blob), self.here.cancel)
 
     def file(self, blob: Descriptor) -> BinaryIO:
-        """Return a blob as a file, which is fetched when it is not here."""
+        """Return a blob as a file, after fetching it if necessary."""
         if not self.here.has(blob.digest):
             self.here.write(blob, self.origin, ignore_progress)
         return self.here.file(blob)
 
     def hold(self, *digests: str) -> None:
-        """Protect what is here, or comes here."""
+        """Protect blobs in the store, present or future."""
         self.here.hold(*digests)
 
 
@@ -334,7 +333,7 @@ class ThroughStore:
 def open_store(
     context: EngineContext, transfer: Transfer, *, check: Callable[[int], object] = _no_check
 ) -> Iterator[StorePlace]:
-    """Yield the store under a lease of its own."""
+    """Yield the store under a new lease."""
     with context.store.leases.hold() as lease:
         yield store_place(context, lease, transfer.cancel, check=check)
 
@@ -346,7 +345,7 @@ def store_place(
     *,
     check: Callable[[int], object] = _no_check,
 ) -> StorePlace:
-    """Return the store under a lease that the caller holds."""
+    """Return the store under the caller's lease."""
     return StorePlace(
         context.store, lease, cancel, context.settings.max_concurrent_downloads, check
     )
@@ -363,7 +362,7 @@ def stored_image(store: Store, record: ImageRecord) -> Image:
 def stored_target(
     store: Store, records: Iterable[ImageRecord], index: RawDocument | None = None
 ) -> Target:
-    """Return one image of a store, or all that an index joins."""
+    """Return a stored image, or all images that an index joins, as a target."""
     return Target(tuple(stored_image(store, record) for record in records), index=index)
 
 
@@ -376,7 +375,7 @@ def image_record(
 ) -> ImageRecord:
     """Return the record of an image whose blobs and layers are all in the store.
 
-    Without a ``target`` it stays in the index of which it is known to be.
+    Without a ``target`` it keeps the index it is known to belong to.
     """
     diff_ids, snapshots = config.rootfs.diff_ids, store.snapshots
     known = store.records.get_image(document.digest) if target is None else None

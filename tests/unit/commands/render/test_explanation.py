@@ -1,4 +1,4 @@
-"""How an explanation looks."""
+"""The rendering of an explanation."""
 
 from jupyter_containers.commands.render.explanation import Explained
 from jupyter_containers.engine.containers.explain import Explanation, Line, Section
@@ -15,7 +15,7 @@ VALUE = Explanation(
 
 def test_text_has_a_title_and_folds_what_is_long() -> None:
     lines = str(Explained(VALUE)).splitlines()
-    assert lines[0] == "web, a container of nginx <1> (does not run: start it to see the rest)"
+    assert lines[0] == "web, a container of nginx <1> (not running: start it to see the rest)"
     assert max(map(len, lines)) < 120
     assert sum("CHOWN" in line for line in lines) > 1
 

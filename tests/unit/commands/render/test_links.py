@@ -39,7 +39,7 @@ def kernel(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Path:
 
 def test_there_is_a_base_only_with_the_proxy(kernel: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     hub = {"JUPYTERHUB_SERVICE_PREFIX": "/user/ann/"}
-    # Where the tests run it is installed: as a module, and as an extension of the server.
+    # It is installed in the test environment: as a module, and as an extension of the server.
     monkeypatch.setitem(sys.modules, "jupyter_server_proxy", None)
     monkeypatch.setenv("JUPYTER_NO_CONFIG", "1")
     assert proxy_base(hub) == ""

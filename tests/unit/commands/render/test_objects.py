@@ -1,4 +1,4 @@
-"""How the engine's own values show themselves."""
+"""The rendering of the engine's own values."""
 
 from __future__ import annotations
 

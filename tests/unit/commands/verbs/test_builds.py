@@ -82,7 +82,7 @@ def test_a_variable_becomes_a_file_of_the_context(fake_engine: Any, an_image: An
     for word, said in (("n=number", "is a int"), ("gone", "no variable 'gone'")):
         with pytest.raises(InvalidArgumentError, match=said):
             perform(fake_engine, "build", "--context-var", word, variables=variables)
-    with pytest.raises(InvalidArgumentError, match="there is none here"):
+    with pytest.raises(InvalidArgumentError, match="this is not a notebook"):
         perform(fake_engine, "build", "--context-var", "a=text")
     variables["several"] = {"x": [1]}
     with pytest.raises(InvalidArgumentError, match="x is a list"):

@@ -1,4 +1,4 @@
-"""`compose config`: what it prints, and where its flags may stand."""
+"""`compose config`: its output, and the positions of its flags."""
 
 from __future__ import annotations
 

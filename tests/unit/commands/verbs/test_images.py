@@ -135,7 +135,7 @@ def test_import(fake_engine: Any, an_image: Any) -> None:
 
 
 def test_save_needs_a_place_to_write_to(fake_engine: Any) -> None:
-    with pytest.raises(InvalidArgumentError, match="no place"):
+    with pytest.raises(InvalidArgumentError, match="no output"):
         perform(fake_engine, "save", "busybox")
     stream = io.BytesIO()
     perform(fake_engine, "save", "busybox", binary_output=stream)

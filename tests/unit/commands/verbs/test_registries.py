@@ -63,7 +63,7 @@ def test_nobody_to_ask_is_one_line(fake_engine: Any, monkeypatch: pytest.MonkeyP
 
     fake_engine.answers["registries.relogin"] = False
     monkeypatch.setattr(getpass, "getpass", refuse)
-    with pytest.raises(InvalidArgumentError, match="nobody can be asked") as caught:
+    with pytest.raises(InvalidArgumentError, match="cannot ask for a password") as caught:
         perform(fake_engine, "login", "-u", "me")
     assert "--password-stdin" in caught.value.hint
 

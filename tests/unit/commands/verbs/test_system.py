@@ -85,7 +85,7 @@ def test_doctor(fake_engine: Any) -> None:
     told = json.loads(str(perform(fake_engine, "doctor", "--format", "json")).splitlines()[0])
     assert (told["Name"], told["Found"]) == ("nft", "✗")
     fake_engine.answers["system.doctor"] = DoctorReport(())
-    assert "nothing is missing" in str(perform(fake_engine, "doctor", "--fix"))
+    assert "no package is missing" in str(perform(fake_engine, "doctor", "--fix"))
 
 
 def test_df(fake_engine: Any) -> None:

@@ -47,7 +47,7 @@ def test_what_is_no_list_is_refused(fake_engine: Any, variables: Any) -> None:
 
 
 def test_mistakes_are_named(fake_engine: Any) -> None:
-    with pytest.raises(InvalidArgumentError, match="--over names others"):
+    with pytest.raises(InvalidArgumentError, match="and by --over"):
         perform(fake_engine, "map", "--over", "n", "img", stdin=b"a", variables={"n": [1]})
     with pytest.raises(InvalidArgumentError, match="a list of items"):
         perform(fake_engine, "map", "img")

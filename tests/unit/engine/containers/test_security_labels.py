@@ -32,7 +32,7 @@ def options(**flags: Any) -> RunOptions:
 
 @pytest.fixture
 def loads(monkeypatch: pytest.MonkeyPatch) -> list[str]:
-    """Stand in for the kernel and the parser: return what was loaded."""
+    """Replace the kernel and the parser; return the loaded profiles."""
     loaded: list[str] = []
     monkeypatch.setattr(confining, "profile_is_loaded", lambda: bool(loaded))
     monkeypatch.setattr(confining, "load_profile", lambda host: not loaded.append(PROFILE_NAME))
@@ -83,7 +83,7 @@ def test_what_is_given_another_label(tmp_path: Path, monkeypatch: pytest.MonkeyP
     relabel(context(SELINUX), mounts, NO_LABELS)
     assert len(given) == 3
     for place in ("/", "/etc", "/usr", "/home"):
-        with pytest.raises(InvalidArgumentError, match="no other SELinux label"):
+        with pytest.raises(InvalidArgumentError, match="SELinux relabeling of"):
             relabel(context(SELINUX), (MountRecord("bind", "/x", place, relabel="Z"),), labels)
 
 

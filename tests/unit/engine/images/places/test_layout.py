@@ -1,4 +1,4 @@
-"""What a layout's folder keeps, and what takes the place of what."""
+"""The contents of a layout's folder, and the replacement of images."""
 
 from __future__ import annotations
 

@@ -1,8 +1,8 @@
-"""Records that are damaged or lost, for ``system check``: found, and mended from what is there.
+"""Damaged and lost records for ``system check``: find them, and repair them.
 
-An image comes back from its manifest and configuration, which are blobs; its name from the
-layout's index; a volume from its folder.  A record that only holds nulls where numbers belong gets
-their defaults.  What cannot be had again is removed together with what it held.
+An image is restored from its manifest and configuration, which are blobs; its name from the
+layout's index; a volume from its folder.  A record that only has nulls in place of numbers gets
+their default values.  A record that cannot be restored is removed together with its object.
 """
 
 from __future__ import annotations
@@ -37,23 +37,23 @@ from jupyter_containers.store.rows import DamagedRow
 _ID = re.compile(r"[0-9a-f]{64}")
 
 
-class Mending:
+class RecordRepair:
     """Damaged and lost records of one store."""
 
     def __init__(self, context: EngineContext, cancel: CancelToken) -> None:
         self._context, self._cancel = context, cancel
 
     @property
-    def mends(self) -> dict[str, Callable[[str], object]]:
-        """What mends each kind of problem, given its subject."""
+    def repairs(self) -> dict[str, Callable[[str], object]]:
+        """The repair functions by kind of problem; each takes the problem's subject."""
         return {
-            "damaged record": self._mend_record,
-            "lost image": self._bring_back,
-            "lost volume": self._note_volume,
+            "damaged record": self._repair_record,
+            "lost image": self._restore_name,
+            "lost volume": self._restore_volume,
         }
 
     def problems(self) -> Iterator[Problem]:
-        """Yield the records that are damaged, and the images and volumes without one."""
+        """Yield the damaged records, and the images and volumes without a record."""
         for row in self._context.store.damaged_rows():
             yield Problem("damaged record", row.subject, row.reason)
         for collection in collections(self._context):
@@ -66,18 +66,18 @@ class Mending:
 
     # -- rows ---------------------------------------------------------------------------------
 
-    def _mend_record(self, subject: str) -> None:
+    def _repair_record(self, subject: str) -> None:
         for row in self._context.store.damaged_rows():
             if row.subject == subject:
-                self._mend_row(row)
+                self._repair_row(row)
                 return
         for collection in collections(self._context):
             for document in collection.damaged():
                 if _subject(collection, document) == subject:
-                    self._mend_document(collection, document)
+                    self._repair_document(collection, document)
                     return
 
-    def _mend_row(self, row: DamagedRow) -> None:
+    def _repair_row(self, row: DamagedRow) -> None:
         store = self._context.store
         if row.table == "layers" and any(
             item.state.status.alive for item in self._context.containers.all()
@@ -92,14 +92,14 @@ class Mending:
         store.forget_row(row)
 
     def _restore_image(self, manifest_digest: str) -> None:
-        """Record an image again from its blobs; raise when one is missing or wrong."""
+        """Record an image again from its blobs; raise if one is missing or damaged."""
         from jupyter_containers.engine.images.places.store import image_record
 
         store = self._context.store
         document = RawDocument(store.content.read(manifest_digest), "")
         manifest = parse_manifest(document)
         if not isinstance(manifest, Manifest):
-            raise ContainersError(f"{manifest_digest} is no image")
+            raise ContainersError(f"{manifest_digest} is not an image")
         config = parse_image_config(store.content.read(manifest.config.digest))
         diff_ids = config.rootfs.diff_ids
         with store.leases.hold([manifest_digest]) as lease:
@@ -113,7 +113,7 @@ class Mending:
 
     # -- documents ----------------------------------------------------------------------------
 
-    def _mend_document(self, collection: Collection[Any], document: DamagedDocument) -> None:
+    def _repair_document(self, collection: Collection[Any], document: DamagedDocument) -> None:
         value = collection.decoded(without_nulls(document.data))
         if value is None:
             match collection.name:
@@ -126,7 +126,7 @@ class Mending:
         collection.mend(document, value)
 
     def _remove_container(self, document: DamagedDocument) -> None:
-        """Remove what a container holds whose record tells nothing."""
+        """Remove the resources of a container whose record cannot be read."""
         context, container_id = self._context, document.id
         if not _ID.fullmatch(container_id):
             return
@@ -139,13 +139,13 @@ class Mending:
         context.store.snapshots.discard(container_id)
         context.store.remove_tree(context.settings.layout.containers / container_id)
 
-    # -- what has lost its record -------------------------------------------------------------
+    # -- objects without a record -------------------------------------------------------------
 
     def _lost_names(self) -> dict[str, str]:
-        """Return names and manifests that the layout's index has and the records have not."""
+        """Return the names and manifests in the layout's index that have no record."""
         store = self._context.store
         if store.records.name_changes():
-            return {}  # the index is what is out of date
+            return {}  # otherwise the index itself is out of date
         try:
             index = parse_manifest(RawDocument(store.content.index(), ""))
         except ContainersError:
@@ -159,13 +159,13 @@ class Mending:
                     found[name] = entry.digest
         return found
 
-    def _bring_back(self, name: str) -> None:
+    def _restore_name(self, name: str) -> None:
         digest = self._lost_names().get(name)
         if digest is None:
             return
         if self._context.store.records.get_image(digest) is None:
             self._restore_image(digest)
-        # The index has it already, and what else is only there stays.
+        # The index has it already, with names that are only there.
         self._context.store.records.restore_name(name, digest)
 
     def _lost_volumes(self) -> list[str]:
@@ -176,21 +176,21 @@ class Mending:
         names = sorted(path.name for path in folder.iterdir()) if folder.is_dir() else []
         return [name for name in names if name not in known]
 
-    def _note_volume(self, name: str) -> None:
+    def _restore_volume(self, name: str) -> None:
         from jupyter_containers.engine.naming import new_id
 
         volume = self._volume(name, new_id())
         self._context.volumes.insert(volume.id, name, volume)
 
     def _volume(self, name: str, volume_id: str) -> VolumeRecord:
-        """Return what a volume's folder still tells of it."""
+        """Return the record of a volume, as far as its folder still shows."""
         folder = self._context.settings.layout.volumes / name
         created = folder.lstat().st_mtime if folder.is_dir() else 0.0
         return VolumeRecord(volume_id, name, created, anonymous=bool(_ID.fullmatch(name)))
 
 
 def collections(context: EngineContext) -> list[Collection[Any]]:
-    """Return all collections of documents that the engine keeps."""
+    """Return all collections of documents that the engine has."""
     from jupyter_containers.engine.builds.failed_steps import FailedStep
     from jupyter_containers.engine.builds.layers import CompressedAs
     from jupyter_containers.engine.images.manifest_lists import Draft
@@ -225,7 +225,7 @@ def remove_bridge(
     default = document.name == DEFAULT_NETWORK
     interface = context.bridge_name if default else bridge_interface(document.id)
     if "CAP_NET_ADMIN" in context.host.kernel_capabilities:
-        # Only its name counts here.
+        # Only its name matters here.
         network = Network(
             id=document.id,
             name=document.name or "",
@@ -238,10 +238,10 @@ def remove_bridge(
 
 
 def without_nulls(data: bytes) -> bytes:
-    """Return JSON without the members that are null: infinity was once written so.
+    """Return JSON without the members that are null: infinity was once written that way.
 
-    Their defaults apply then.  Other damage is not guessed at: a restriction of a container could
-    be among what is lost.
+    Their default values then apply.  Other damage is not guessed at: the lost data may include a
+    restriction of a container.
     """
     try:
         return msgspec.json.encode(_bare(json.loads(data)))
