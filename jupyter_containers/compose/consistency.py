@@ -121,7 +121,7 @@ def _used(value: Any) -> list[str]:
 def _known(name: str, used: str, section: str, project: Model) -> None:
     if used not in project.get(section, {}):
         raise ModelError(
-            ("services", name, section),
+            ("services", name, section, used),
             f'service "{name}" refers to undefined {section[:-1]} {used}',
             hint=near(used, project.get(section, {})) or f"declare it under {section}:",
         )

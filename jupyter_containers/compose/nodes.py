@@ -297,14 +297,7 @@ def place(node: Node, path: tuple[str | int, ...], *, at_key: bool) -> tuple[int
     """
     found = (node.line, node.column)
     for step in path:
-        key: Node | None = None
-        item: Node | None = None
-        if node.kind == "map":
-            for one, value in zip(node.keys, node.items, strict=True):
-                if one.text == step:
-                    key, item = one, value
-        elif node.kind == "list" and isinstance(step, int) and step < len(node.items):
-            key = item = node.items[step]
+        key, item = _child(node, step)
         if key is None or item is None:
             break
         shown = key if at_key or item.kind != "scalar" or not item.text else item
@@ -316,14 +309,23 @@ def place(node: Node, path: tuple[str | int, ...], *, at_key: bool) -> tuple[int
 def reach(node: Node, path: tuple[str | int, ...]) -> int:
     """Return the number of steps of a path that exist in the document."""
     for count, step in enumerate(path):
-        found = None
-        if node.kind == "map":
-            found = next(
-                (i for k, i in zip(node.keys, node.items, strict=True) if k.text == step), None
-            )
-        elif node.kind == "list" and isinstance(step, int) and step < len(node.items):
-            found = node.items[step]
+        _, found = _child(node, step)
         if found is None:
             return count
         node = found
     return len(path)
+
+
+def _child(node: Node, step: str | int) -> tuple[Node | None, Node | None]:
+    """Return the key and the value of one step; a list of names has them in place of keys."""
+    if node.kind == "map":
+        for key, item in zip(node.keys, node.items, strict=True):
+            if key.text == step:
+                return key, item
+    elif node.kind == "list":
+        if isinstance(step, int):
+            return (node.items[step], node.items[step]) if step < len(node.items) else (None, None)
+        for item in node.items:
+            if item.kind == "scalar" and re.split(r"[:=]", item.text, maxsplit=1)[0] == step:
+                return item, item
+    return None, None

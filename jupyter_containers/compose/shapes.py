@@ -81,16 +81,16 @@ class Text(Shape):
         keep: bool = False,
     ) -> None:
         self.types = ("string", "null") if null else ("string",)
-        self._one_of, self._keep = tuple(one_of), keep
+        self.one_of, self._keep = tuple(one_of), keep
         self._pattern = re.compile(pattern) if pattern else None
 
     def check(self, value: Any, path: Path) -> None:
         """Raise if the value is not allowed here."""
         super().check(value, path)
-        if self._one_of and value not in self._one_of:
-            words = ", ".join(f"'{word}'" for word in self._one_of)
+        if self.one_of and value not in self.one_of:
+            words = ", ".join(f"'{word}'" for word in self.one_of)
             raise ModelError(
-                path, f"{dotted(path)} value must be one of {words}", hint=near(value, self._one_of)
+                path, f"{dotted(path)} value must be one of {words}", hint=near(value, self.one_of)
             )
         if self._pattern and value is not None and not self._pattern.search(value):
             raise ModelError(
@@ -231,7 +231,7 @@ class Words(Shape):
     ) -> None:
         if single:
             self.types = ("string", "array")
-        self._item = Integer("string", "number") if numbers else Text()
+        self.item = Integer("string", "number") if numbers else Text()
         self._unique = unique
 
     def check(self, value: Any, path: Path) -> None:
@@ -239,7 +239,7 @@ class Words(Shape):
         super().check(value, path)
         if isinstance(value, list):
             for index, item in enumerate(value):
-                self._item.check(item, (*path, index))
+                self.item.check(item, (*path, index))
             if self._unique:
                 _refuse_repeated(value, path)
 
@@ -432,7 +432,7 @@ class ListOf(Shape):
 
     def __init__(self, item: Shape, *, short: Shape | None = None, unique: bool = False) -> None:
         self.types = ("array", *short.types) if short is not None else ("array",)
-        self._item, self._short, self._unique = item, short, unique
+        self.item, self._short, self._unique = item, short, unique
 
     def check(self, value: Any, path: Path) -> None:
         """Raise if the value is not allowed here."""
@@ -442,13 +442,13 @@ class ListOf(Shape):
                 self._short.check(value, path)
             return
         for index, item in enumerate(value):
-            self._item.check(item, (*path, index))
+            self.item.check(item, (*path, index))
         if self._unique:
             _refuse_repeated(value, path)
 
     def shaped(self, value: Any, path: Path) -> Any:
         """Return the typed value, or :data:`LEFT_OUT`."""
-        found = [self._item.shaped(item, (*path, index)) for index, item in enumerate(value)]
+        found = [self.item.shaped(item, (*path, index)) for index, item in enumerate(value)]
         return found or LEFT_OUT
 
 

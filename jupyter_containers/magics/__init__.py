@@ -1,4 +1,4 @@
-"""``%container``, ``%%container`` and ``%%dockerfile``: the engine in notebook cells.
+"""``%container``, ``%%container``, ``%%dockerfile``, ``%%compose``: the engine in notebook cells.
 
 Load with ``%load_ext jupyter_containers``.  Loading is cheap: the first command that needs the
 engine creates it, and ``%unload_ext`` closes it.

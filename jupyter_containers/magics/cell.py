@@ -16,17 +16,17 @@ from jupyter_containers.errors import InvalidArgumentError
 if TYPE_CHECKING:
     from jupyter_containers.engine import Engine
 
-_OUT = Flag("out", "Bind the result to a variable of this name", metavar="NAME")
+OUT = Flag("out", "Bind the result to a variable of this name", metavar="NAME")
 _INTERPRETER = Flag(
     "interpreter",
     "Run the cell's text with this program",
     metavar="PROGRAM",
     values=("python", "python3", "bash", "sh", "node", "perl", "Rscript"),
 )
-_INTERPOLATE = Flag("interpolate", "Replace {{expression}} in the cell's text", "bool")
+INTERPOLATE = Flag("interpolate", "Replace {{expression}} in the cell's text", "bool")
 _CONTINUE = Flag("continue", "Extend the image of the previous cell", "bool")
-MAGIC_FLAGS = (_OUT, _INTERPRETER)
-_OWN = (_OUT, _INTERPRETER, _INTERPOLATE, _CONTINUE, *DATA_FLAGS)
+MAGIC_FLAGS = (OUT, _INTERPRETER)
+_OWN = (OUT, _INTERPRETER, INTERPOLATE, _CONTINUE, *DATA_FLAGS)
 # One argument of a program can have 128 KiB (execve(2), "Limits on size of arguments").
 _ARGUMENT_BYTES = 100_000
 
@@ -57,7 +57,7 @@ def dockerfile_verb() -> Verb:
     return replace(
         BUILD,
         name="dockerfile",
-        flags=(*flags, _OUT, _INTERPOLATE, _CONTINUE),
+        flags=(*flags, OUT, INTERPOLATE, _CONTINUE),
         aliases=(),
         examples=(),
         surplus="",

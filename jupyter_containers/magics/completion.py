@@ -20,6 +20,7 @@ from jupyter_containers.commands.words import Verb
 _LINE_MAGICS = ("%container", "%docker")
 _CELL_MAGICS = ("%%container", "%%docker")
 _DOCKERFILE = "%%dockerfile"
+_COMPOSE = "%%compose"
 
 
 def make_matcher(names: Names, dockerfile_verb: Callable[[], Verb]) -> Any:
@@ -63,6 +64,13 @@ def completions(
             return complete_dockerfile("\n".join([*lines[1:line_number], before]), names)
         words, token = _split(before)
         return token, complete_verb(dockerfile_verb(), words[1:], token, names)
+    if head == _COMPOSE:
+        if line_number > 0:
+            from jupyter_containers.compose.editing.suggestions import suggest
+
+            return suggest("\n".join(lines[1:]), line_number - 1, column, names)
+        words, token = _split(before)
+        return token, _compose_words(words[1:], token, names)
     if head in _CELL_MAGICS:
         if line_number == 0:
             words, token = _split(before)
@@ -77,6 +85,20 @@ def completions(
         return None
     words, token = _split(before[start:])
     return token, complete(_command(words[1:]), token, names)
+
+
+def _compose_words(words: Sequence[str], token: str, names: Names) -> list[str]:
+    """Return flags and verbs of the Compose magic: those of its verb, or of the one it implies."""
+    from jupyter_containers.magics import compose_cell
+
+    command = compose_cell.command_of(words)
+    found = complete(command, token, names)
+    if compose_cell.names_no_verb(words) and not token.startswith("-"):
+        found = [*complete(command[:1], token, names), *found]
+    if token.startswith("-"):
+        own = (f"--{flag.name}" for flag in compose_cell.FLAGS)
+        found = sorted([*found, *(name for name in own if name.startswith(token))])
+    return found
 
 
 def _command(words: Sequence[str]) -> list[str]:

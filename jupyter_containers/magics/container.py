@@ -31,6 +31,7 @@ from jupyter_containers.commands.parser import parse, parse_verb
 from jupyter_containers.commands.session import Session
 from jupyter_containers.commands.words import Parsed
 from jupyter_containers.errors import ContainersError, InvalidArgumentError, NotFoundError
+from jupyter_containers.magics import compose_cell
 from jupyter_containers.magics.cell import (
     MAGIC_FLAGS,
     begins_with_from,
@@ -58,7 +59,7 @@ if TYPE_CHECKING:
 
 @magics_class
 class ContainerMagics(Magics):
-    """``%container``, ``%%container``, ``%%dockerfile`` and ``%%session`` of one shell."""
+    """``%container``, ``%%dockerfile``, ``%%compose`` and ``%%session`` of one shell."""
 
     def __init__(
         self,
@@ -198,6 +199,26 @@ class ContainerMagics(Magics):
 
     @no_var_expand
     @cell_magic
+    def compose(self, line: str, cell: str) -> Any:
+        """Bring up the application of the cell's text: ``%%compose [-p NAME] [VERB] [flags]``.
+
+        The cell ends when every service runs and is healthy.  Other verbs read the text too:
+        ``%%compose down``, ``%%compose config``.  ``--out NAME`` binds the application to a
+        variable; ``--interpolate`` replaces ``{{expression}}`` in the text.
+        """
+        words = words_of(line, self._shell.user_ns, self._printed)
+        parsed, own = split_flags(parse(compose_cell.command_of(words), compose_cell.FLAGS))
+        if parsed.help:
+            return self._perform(parsed, None)
+        variable = variable_named(own)
+        text = interpolated(cell, self._shell.user_ns) if own.get("interpolate") else cell
+        result = self._perform(compose_cell.prepared(parsed), compose_cell.body_of(text), wait=True)
+        if variable is not None:
+            self._shell.push({variable: compose_cell.bound(result)})
+        return result
+
+    @no_var_expand
+    @cell_magic
     def session(self, line: str, cell: str) -> None:
         """Run the cell in a session: ``%%session NAME [-i variable] [-o result]``.
 
@@ -288,7 +309,7 @@ class ContainerMagics(Magics):
             are, them = ("are", "them") if len(stale) > 1 else ("is", "it")
             _say(f"{names} {are} stale now: built on the old image of this cell; run {them} again")
 
-    def _perform(self, parsed: Parsed, body: bytes | None) -> Any:
+    def _perform(self, parsed: Parsed, body: bytes | None, *, wait: bool = False) -> Any:
         from jupyter_containers.magics.live import LiveOutput
 
         shell, number = self._shell, _cell_number(self._shell)
@@ -312,6 +333,10 @@ class ContainerMagics(Magics):
         )
         try:
             result = perform(session, parsed)
+            if compose_cell.leaves_running(parsed):
+                if wait:
+                    compose_cell.wait(session, parsed)
+                result = compose_cell.view_of(session, parsed)
             whole = _whole_log(parsed, result)
             return page.present(session, parsed, result) if page else result
         except KeyboardInterrupt as interrupt:

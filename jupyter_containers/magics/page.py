@@ -11,6 +11,7 @@ from jupyter_containers.commands.session import LogSource, Session, TerminalWork
 from jupyter_containers.commands.words import Parsed, View
 
 if TYPE_CHECKING:
+    from jupyter_containers.commands.render.application import ApplicationView
     from jupyter_containers.widgets.gallery import Gallery
 
 _VIEW_SECONDS = 3.0
@@ -80,8 +81,11 @@ class Page:
         """Return the result, which is shown as a live widget if the command has one."""
         if parsed.verb is None or parsed.help:
             return result
+        from jupyter_containers.commands.render.application import ApplicationView
         from jupyter_containers.commands.render.results import Showable
 
+        if isinstance(result, ApplicationView):
+            return result.shown_by(partial(self._show_application, session, result))
         if not isinstance(result, Showable):
             return result  # -q and --format produce text
         live = parsed.verb.live
@@ -117,6 +121,15 @@ class Page:
         from jupyter_containers.widgets.explain import ExplainWidget
 
         self._show_following(ExplainWidget, session, parsed, found)
+
+    def _show_application(self, session: Session, found: ApplicationView) -> None:
+        from jupyter_containers.commands.applications import Deeds
+        from jupyter_containers.widgets.application import ApplicationWidget
+
+        deeds = Deeds(found.application)
+        widget = ApplicationWidget(session.engine, found, deeds, self.gallery, self._cell_number)
+        widget.start()
+        widget.show()
 
     def _show_following(
         self, kind: Callable[..., Any], session: Session, parsed: Parsed, found: Any

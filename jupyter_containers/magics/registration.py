@@ -105,6 +105,13 @@ def _image_html(image: Any) -> str:
     return image_html(image)
 
 
+def _application_html(application: Any) -> str:
+    from jupyter_containers.commands.render.application import ApplicationView
+    from jupyter_containers.commands.render.links import proxy_base
+
+    return ApplicationView(application, application.status(), proxy_base())._repr_html_()
+
+
 def _text_html(value: Any) -> str:
     from jupyter_containers.commands.render.results import pre
 
@@ -115,6 +122,7 @@ def _text_html(value: Any) -> str:
 _SHOWN = {
     ("jupyter_containers.engine.containers.container", "Container"): _container_html,
     ("jupyter_containers.engine.images.image", "Image"): _image_html,
+    ("jupyter_containers.engine.applications.application", "Application"): _application_html,
     ("jupyter_containers.engine.results", "RunResult"): _text_html,
     ("jupyter_containers.engine.registries.local", "LocalRegistry"): _text_html,
     ("jupyter_containers.engine.workloads.service_block", "Service"): _text_html,

@@ -9,12 +9,15 @@ from typing import TYPE_CHECKING, Any
 from jupyter_containers.errors import InvalidArgumentError
 from jupyter_containers.panel.messages import (
     Act,
+    ActOnProject,
     BuildSteps,
     Call,
     Check,
     Command,
     Complete,
     Completion,
+    Describe,
+    Description,
     Download,
     Files,
     Forecast,
@@ -56,6 +59,11 @@ class Calls:
         match call:
             case Act():
                 self._act(call)
+                return None, ()
+            case ActOnProject(action, project):
+                from jupyter_containers.commands.applications import Deeds
+
+                Deeds.of_project(self._engine, project).act(action)
                 return None, ()
             case Remove() | Tag() | Prune() | PrunePreview():
                 return self._keep_house(call), ()
@@ -114,8 +122,27 @@ class Calls:
         return None
 
     def _write(self, call: Call) -> Any:
-        """Perform a call of the editor of a Dockerfile."""
+        """Perform a call of the editor of a Dockerfile or a Compose file."""
         match call:
+            case Check(text, "compose", path):
+                from jupyter_containers.panel.compose_checks import compose_squiggles
+
+                return compose_squiggles(text, path)
+            case Complete(before, "compose", after):
+                from jupyter_containers.compose.editing.suggestions import suggest
+
+                line, column = before.count("\n"), len(before.rpartition("\n")[2])
+                names = self._engine.system.names
+                token, matches = suggest(before + after, line, column, names)
+                return Completion(len(token), matches[:200])
+            case Describe(text, line, column):
+                from jupyter_containers.compose.editing.suggestions import describe
+
+                found = describe(text, line, column)
+                if found is None:
+                    return Description("", "", [], 0, 0)
+                forms, place = list(found.forms), (found.first_column, found.last_column)
+                return Description(found.title, found.words, forms, *place)
             case Check(text):
                 from jupyter_containers.panel.dockerfile_checks import squiggles
 

@@ -8,6 +8,7 @@ from functools import cached_property
 from typing import TYPE_CHECKING
 
 from jupyter_containers.commands.render.links import browsable, proxy_base
+from jupyter_containers.engine.applications import labels
 from jupyter_containers.errors import RegistryError
 from jupyter_containers.panel.messages import (
     BuildItem,
@@ -80,6 +81,8 @@ class Listing:
             created=one.record.created,
             exit_code=-1 if one.exit_code is None else one.exit_code,
             ports=[port_of(text, self._base) for text in one.ports],
+            project=one.labels.get(labels.PROJECT, ""),
+            service=one.labels.get(labels.SERVICE, ""),
         )
 
     def _images(self) -> list[ImageItem]:

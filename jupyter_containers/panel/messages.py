@@ -15,8 +15,10 @@ VERSION = 2
 
 Section = Literal["containers", "images", "volumes", "networks", "builds", "registries"]
 Action = Literal["start", "stop", "restart", "pause", "unpause", "kill", "remove"]
-ViewKind = Literal["logs", "terminal", "layers"]
+ProjectAction = Literal["start", "stop", "restart", "down"]
+ViewKind = Literal["logs", "terminal", "layers", "project_logs"]
 ObjectKind = Literal["container", "image", "volume", "network"]
+Language = Literal["dockerfile", "compose"]
 
 
 class Port(Struct, frozen=True):
@@ -30,6 +32,7 @@ class ContainerItem(Struct, frozen=True):
     """A container; ``exit_code`` is -1 before its first end.
 
     ``status`` is the text of ``ps``, with ``{age}`` in place of the time since ``since``.
+    ``project`` and ``service`` are those of a Compose file, empty for other containers.
     """
 
     id: str
@@ -43,6 +46,8 @@ class ContainerItem(Struct, frozen=True):
     created: float
     exit_code: int
     ports: list[Port]
+    project: str = ""
+    service: str = ""
 
 
 class ImageItem(Struct, frozen=True):
@@ -130,6 +135,13 @@ class Act(Struct, frozen=True, tag_field="do", tag="act"):
     id: str
 
 
+class ActOnProject(Struct, frozen=True, tag_field="do", tag="act_on_project"):
+    """Do something with all containers of a project; ``down`` removes them and its networks."""
+
+    action: ProjectAction
+    project: str
+
+
 class Remove(Struct, frozen=True, tag_field="do", tag="remove"):
     """Remove an image (or one of its names), volume or network."""
 
@@ -214,15 +226,30 @@ class Upload(Struct, frozen=True, tag_field="do", tag="upload"):
 
 
 class Check(Struct, frozen=True, tag_field="do", tag="check"):
-    """Return the findings of the build checks in a Dockerfile."""
+    """Return the mistakes in a Dockerfile or a Compose file.
+
+    ``path`` is the file's, as JupyterLab names it; empty for a cell.
+    """
 
     text: str
+    language: Language = "dockerfile"
+    path: str = ""
 
 
 class Complete(Struct, frozen=True, tag_field="do", tag="complete"):
-    """Return the completions at the end of a Dockerfile's text."""
+    """Return what may stand between two parts of a text."""
 
     before: str
+    language: Language = "dockerfile"
+    after: str = ""
+
+
+class Describe(Struct, frozen=True, tag_field="do", tag="describe"):
+    """Return what the key at a place in a Compose file means; line and column from 0."""
+
+    text: str
+    line: int
+    column: int
 
 
 class BuildSteps(Struct, frozen=True, tag_field="do", tag="build_steps"):
@@ -245,7 +272,7 @@ class NotebookDockerfile(Struct, frozen=True, tag_field="do", tag="notebook_dock
 
 
 class OpenView(Struct, frozen=True, tag_field="do", tag="open_view"):
-    """Open a view of a container or image."""
+    """Open a view of a container, an image or a project."""
 
     view: ViewKind
     name: str
@@ -260,6 +287,7 @@ class CloseView(Struct, frozen=True, tag_field="do", tag="close_view"):
 Call: TypeAlias = (
     Watch
     | Act
+    | ActOnProject
     | Remove
     | Tag
     | Command
@@ -272,6 +300,7 @@ Call: TypeAlias = (
     | Upload
     | Check
     | Complete
+    | Describe
     | BuildSteps
     | Forecast
     | NotebookDockerfile
@@ -373,13 +402,18 @@ class Downloaded(Struct, frozen=True):
 
 
 class Squiggle(Struct, frozen=True):
-    """A finding of the build checks, or an error; lines count from 1."""
+    """A finding of a check, or an error; lines count from 1.
+
+    ``column`` counts characters from 0 and has ``length``; without a length whole lines are meant.
+    """
 
     rule: str
     message: str
     first_line: int
     last_line: int
     is_error: bool
+    column: int = 0
+    length: int = 0
 
 
 class Completion(Struct, frozen=True):
@@ -387,6 +421,19 @@ class Completion(Struct, frozen=True):
 
     replaces: int
     matches: list[str]
+
+
+class Description(Struct, frozen=True):
+    """A key of a Compose file; ``forms`` are example lines, columns count characters from 0.
+
+    Without a ``title`` there is nothing to say.
+    """
+
+    title: str
+    words: str
+    forms: list[str]
+    first_column: int
+    last_column: int
 
 
 class Step(Struct, frozen=True):
@@ -416,6 +463,7 @@ RETURNS: dict[type[Struct], Any] = {
     Download: Downloaded,
     Check: list[Squiggle],
     Complete: Completion,
+    Describe: Description,
     BuildSteps: list[Step],
     Forecast: list[Step],
     NotebookDockerfile: Output,

@@ -70,6 +70,12 @@ class Views:
 
             layers = engine.images.layers(name)
             return LayersWidget(Layers(layers), gallery), layers.name
+        if wish.view == "project_logs":
+            from jupyter_containers.commands.applications import Deeds
+            from jupyter_containers.widgets.logs import LogsWidget
+
+            source = Deeds.of_project(engine, name).log()
+            return LogsWidget(f"Log of {name}", source, gallery), name
         container = engine.containers.get(name)
         if wish.view == "logs":
             from jupyter_containers.commands.verbs.looking import log_source

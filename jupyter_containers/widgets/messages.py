@@ -341,3 +341,50 @@ class ExplainHello(Explained, frozen=True, tag_field="kind", tag="hello"):
 
 ExplainFromView: TypeAlias = Life
 ExplainToView: TypeAlias = ExplainHello | Explained | Notice | Who
+
+
+# An application.
+
+
+class ServiceLine(Struct, frozen=True):
+    """A service; ``tone`` is how good its state is, ``colour`` that of its lines in the log.
+
+    ``cpu`` (percent) and ``memory`` are those of all its containers.
+    """
+
+    name: str
+    words: str
+    tone: Literal["good", "waiting", "bad", "off"]
+    colour: str
+    image: str
+    ports: list[DashboardPort]
+    needs: list[str]
+    cpu: float
+    memory: int
+
+
+class ApplicationDrawn(Struct, frozen=True, tag_field="kind", tag="drawn"):
+    """The services and their picture, which is empty for too many; ``busy`` is what is done."""
+
+    name: str
+    words: str
+    svg: str
+    services: list[ServiceLine]
+    containers: int
+    running: int
+    busy: str
+
+
+class ApplicationHello(ApplicationDrawn, frozen=True, tag_field="kind", tag="hello"):
+    """The same for a new view."""
+
+
+class ApplicationAct(Struct, frozen=True, tag_field="kind", tag="act"):
+    """Do something with the application, or with one service of it."""
+
+    action: Literal["start", "stop", "restart", "down", "logs"]
+    service: str = ""
+
+
+ApplicationFromView: TypeAlias = Life | ApplicationAct
+ApplicationToView: TypeAlias = ApplicationHello | ApplicationDrawn | Notice | Who

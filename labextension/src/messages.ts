@@ -299,6 +299,54 @@ export interface ExplainHello {
   sections: ExplainedSection[];
 }
 
+/**
+ * A service; `tone` is how good its state is, `colour` that of its lines in the log.
+ *
+ * `cpu` (percent) and `memory` are those of all its containers.
+ */
+export interface ServiceLine {
+  name: string;
+  words: string;
+  tone: "bad" | "good" | "off" | "waiting";
+  colour: string;
+  image: string;
+  ports: DashboardPort[];
+  needs: string[];
+  cpu: number;
+  memory: number;
+}
+
+/** The services and their picture, which is empty for too many; `busy` is what is done. */
+export interface ApplicationDrawn {
+  kind: "drawn";
+  name: string;
+  words: string;
+  svg: string;
+  services: ServiceLine[];
+  containers: number;
+  running: number;
+  busy: string;
+}
+
+/** The same for a new view. */
+export interface ApplicationHello {
+  kind: "hello";
+  name: string;
+  words: string;
+  svg: string;
+  services: ServiceLine[];
+  containers: number;
+  running: number;
+  busy: string;
+}
+
+/** Do something with the application, or with one service of it. */
+export interface ApplicationAct {
+  kind: "act";
+  action: "down" | "logs" | "restart" | "start" | "stop";
+  service?: string;
+}
+
 export type Life = Ready | Gone | Cleared | Here;
 
 export type LogsFromView = Ready | Gone | Cleared | Here | Ack | Close;
@@ -328,3 +376,7 @@ export type NetworkToView = NetworkHello | Drawn | Notice | Who;
 export type ExplainFromView = Ready | Gone | Cleared | Here;
 
 export type ExplainToView = ExplainHello | Explained | Notice | Who;
+
+export type ApplicationFromView = Ready | Gone | Cleared | Here | ApplicationAct;
+
+export type ApplicationToView = ApplicationHello | ApplicationDrawn | Notice | Who;

@@ -3,6 +3,7 @@ import { expect, test } from "vitest";
 import { Client } from "../src/lab/client";
 import { quoted, registryOf } from "../src/lab/commandline";
 import { actionsOf, nameOf, SECTION_ACTIONS } from "../src/lab/menus";
+import { actionsOfProject, grouped, projectOf } from "../src/lab/projects";
 import type { ContainerItem, ImageItem, Section } from "../src/lab/protocol";
 import { itemOf, rowsOf, type View } from "../src/lab/rows";
 import { status } from "../src/lab/status";
@@ -23,6 +24,8 @@ function container(name: string, more: Partial<ContainerItem> = {}): ContainerIt
     created: NOW - 100,
     exit_code: -1,
     ports: [],
+    project: "",
+    service: "",
     ...more,
   };
 }
@@ -51,7 +54,15 @@ function filled(): Client {
 }
 
 function view(more: Partial<View> = {}): View {
-  return { filter: "", folded: new Set(), now: NOW, busy: new Map(), press: () => undefined, ...more };
+  return {
+    filter: "",
+    folded: new Set(),
+    foldedProjects: new Set(),
+    now: NOW,
+    busy: new Map(),
+    press: () => undefined,
+    ...more,
+  };
 }
 
 test("sections have their items: what lives first, then the newest", () => {
@@ -83,6 +94,44 @@ test("a folded section keeps its items to itself", () => {
   const rows = rowsOf(filled(), view({ folded: new Set<Section>(["containers"]) }));
   expect(rows[0]).toMatchObject({ key: "containers", expanded: false });
   expect(rows[1]!.key).toBe("images");
+});
+
+test("the containers of a project stand below its row, which folds and acts", () => {
+  const client = filled();
+  const put = [
+    container("shop-db-1", { project: "shop", service: "db", created: 1 }),
+    container("shop-web-1", { ...EXITED, project: "shop", service: "web" }),
+  ];
+  client.receive({ kind: "changes", section: "containers", put, gone: [], whole: false });
+  const pressed: string[] = [];
+  const press = (key: string, action: string): number => pressed.push(`${key} ${action}`);
+  const rows = rowsOf(client, view({ press }));
+  expect(rows.slice(0, 5).map((row) => [row.key, row.level])).toEqual([
+    ["containers", 1],
+    ["project/shop", 2],
+    ["containers/id-shop-db-1", 3],
+    ["containers/id-shop-web-1", 3],
+    ["containers/id-db", 2],
+  ]);
+  expect(rows[1]).toMatchObject({ position: 1, siblings: 4, expanded: true });
+  expect(rows[1]!.label).toBe("project shop, 1 of 2 containers running");
+  expect(rows[4]).toMatchObject({ position: 2, siblings: 4 });
+  const place = document.createElement("div");
+  rows[1]!.draw(place);
+  place.querySelector<HTMLElement>('[data-action="stop"]')!.click();
+  expect(pressed).toEqual(["project/shop stop"]);
+  expect(projectOf(rows[1]!.key)).toBe("shop");
+  expect(itemOf(client, rows[1]!.key).item).toBeUndefined();
+  const folded = rowsOf(client, view({ foldedProjects: new Set(["shop"]) }));
+  expect(folded[2]!.key).toBe("containers/id-db");
+  const found = grouped(put);
+  expect(actionsOfProject(found[0]!).flat()).toMatchObject([
+    { name: "start", enabled: true },
+    { name: "stop", enabled: true },
+    { name: "restart", enabled: true },
+    { name: "logs" },
+    { name: "down" },
+  ]);
 });
 
 test("a row shows ports as links, and what is being done", () => {

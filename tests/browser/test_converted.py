@@ -29,6 +29,8 @@ CELLS = (
     "%container layers shown:1",
     "%container network inspect shelf",
     "%container explain one",
+    "%%compose -p drawn\nservices:\n  web: {image: busybox, command: sleep 100, depends_on: [db]}\n"
+    "  db: {image: busybox, command: sleep 100}",
     "%container inspect one",
     "%container run -it --rm busybox sh",
     "%container info",
@@ -54,6 +56,7 @@ def test_every_widget_reads_well_without_a_kernel(notebook: Any, lab: Lab, tmp_p
     finally:
         with lab.place.engine() as engine:
             engine.containers.remove("one", force=True)
+            engine.compose(project="drawn", folder="/").down(timeout=0)
             engine.networks.remove("shelf")
             engine.images.remove("shown:1")
     path = lab.notebooks / "test_every_widget_reads_well_without_a_kernel.ipynb"
@@ -69,6 +72,7 @@ def test_every_widget_reads_well_without_a_kernel(notebook: Any, lab: Lab, tmp_p
         shown = page.locator("body").inner_text()
         for text in (
             *("CAPABILITY", "sum-42", "amber and plain", "CPU %", "efficiency", "this machine"),
+            "drawn running(2)",
             *("Namespaces", "HostConfig", "RECLAIMABLE", f"127.0.0.1:{port}"),
         ):
             assert text in shown, text

@@ -23,6 +23,9 @@ from jupyter_containers.panel.calls import Calls
 from jupyter_containers.panel.messages import (
     Check,
     Command,
+    Complete,
+    Completion,
+    Describe,
     Download,
     Files,
     Forecast,
@@ -187,6 +190,29 @@ def test_checks_mark_lines(calls: Calls) -> None:
     [error] = value(calls, Check("FROM busybox\nCOPPY a b\n"))
     assert (error.first_line, error.is_error) == (2, True)
     assert value(calls, Check("  \n")) == []
+
+
+def test_compose_files_are_checked_completed_and_described(
+    calls: Calls, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    text = "services:\n  web:\n    imag: busybox\n"
+    [error] = value(calls, Check(text, "compose"))
+    assert (error.first_line, error.column, error.length, error.is_error) == (3, 4, 4, True)
+    file = tmp_path / "compose.override.yaml"
+    over = "services:\n  web:\n    env_file: not.here\n"
+    file.write_text(over)
+    monkeypatch.setenv("HOME", str(tmp_path))
+    assert value(calls, Check(over, "compose", "~/compose.override.yaml")) == []
+    whole = tmp_path / "compose.yaml"
+    assert value(calls, Check(f"{over}    image: x\n", "compose", str(whole))) == []
+    whole.touch()
+    [error] = value(calls, Check(f"{over}    image: x\n", "compose", str(whole)))
+    assert (error.first_line, error.column) == (3, 14)
+    found = value(calls, Complete("services:\n  web:\n    image: busyb", "compose"))
+    assert found == Completion(5, ["busybox:latest"])
+    told = value(calls, Describe(text, 1, 3))
+    assert told.title == ""
+    assert "The image;" in value(calls, Describe("services:\n  web:\n    image: x", 2, 5)).words
 
 
 def test_what_a_cell_would_build_is_asked_of_the_notebook(calls: Calls) -> None:

@@ -18,7 +18,7 @@ BASES = ("busybox", "debian:bookworm-slim", "python:3.11-slim", "registry:2")
 _RUN = REPOSITORY / "tests/notebooks/coursework.py"
 _ESCAPE = re.compile(r"\x1b\[[0-?]*[ -/]*[@-~]")
 # A lesson's references to ports of this machine (httpd's own -p is a port of the container).
-_BEFORE = r"(-p (?=\d+:)|registry start -p |localhost:|port_answers\()"
+_BEFORE = r"(-p (?=\d+:)|ports: \[\\*\"(?=\d+:)|registry start -p |localhost:|port_answers\()"
 _PUBLISHED = re.compile(_BEFORE + r"(\d{4,5})\b")
 
 

@@ -122,7 +122,8 @@ SHOWN: dict[str, dict[str, tuple[str, ...]]] = {
         "with everything in it": (r"[12]\.\d MB", "Violets"),
     },
     "10_web_app_and_database": {
-        "grading.no_secret": ("no layer of guest-app:1 has the secret",),
+        "%%compose": (r"app +running, healthy", r"db +running, healthy"),
+        "grading.no_secret": ("no layer of guest-app has the secret",),
         'sign("Grace")': (r"'guests': \['Ada', 'Grace'\].*'version': 1",),
         "redis-cli -h db ping": ("exit code 1",),
         "read()": (r"\['Ada', 'Grace'\]",),

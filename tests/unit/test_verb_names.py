@@ -28,6 +28,11 @@ BY_KEY = {"flag", "get", "pop", "setdefault"}
 _ACTIONS = {"start", "stop", "restart", "pause", "unpause", "kill"}
 _MODULE = "the name of the widget's module in the browser"
 EXCEPTIONS = {
+    "commands/applications.py": (
+        {"start", "stop", "restart"},
+        "what a widget or the panel asks for (messages.ApplicationAct, ActOnProject)",
+    ),
+    "commands/render/application.py": ({"start"}, "a value of SVG's text-anchor"),
     "commands/render/network.py": ({"start"}, "a value of SVG's text-anchor"),
     "commands/render/rawprogress.py": ({"logs"}, "a key of BuildKit's JSON"),
     "commands/verbs/builds.py": ({"build", "rm"}, "a value of --call, a key of a flag"),
@@ -47,6 +52,14 @@ EXCEPTIONS = {
     ),
     "panel/prune.py": ({"images"}, "a section of the panel"),
     "panel/views.py": ({"layers", "logs"}, "kinds of views (messages.ViewKind)"),
+    "magics/compose_cell.py": (
+        {"compose up", "attach"},
+        "what %%compose is without a verb, a key of its flags",
+    ),
+    "widgets/application.py": (
+        {"create", "start", "stop", "restart", "pause", "unpause", "rename", "update", "logs"},
+        "actions of events, what its buttons send",
+    ),
     "widgets/dashboard.py": ({"start", "stop", "restart", "logs"}, "what its buttons send"),
     "widgets/explain.py": ({"explain"}, _MODULE),
     "widgets/layers.py": ({"layers"}, _MODULE),

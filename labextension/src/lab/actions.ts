@@ -12,7 +12,18 @@ import { openFiles } from "./filesview";
 import { openInspect, openView } from "./mainviews";
 import { containerOf, nameOf } from "./menus";
 import type { ContainersPanel } from "./panel";
-import type { Action, BuildItem, ContainerItem, ImageItem, Items, ObjectKind, RegistryItem, Section } from "./protocol";
+import type {
+  Action,
+  BuildItem,
+  ContainerItem,
+  ImageItem,
+  Items,
+  ObjectKind,
+  ProjectAction,
+  RegistryItem,
+  Section,
+  ViewKind,
+} from "./protocol";
 import { openForecast, openSteps } from "./stepsview";
 
 const DOING: Partial<Record<string, string>> = {
@@ -71,7 +82,7 @@ export class ItemActions {
     if (action === "steps") return this.steps(client, item as BuildItem);
   }
 
-  async view(client: Client, kind: "logs" | "terminal" | "layers", name: string): Promise<void> {
+  async view(client: Client, kind: ViewKind, name: string): Promise<void> {
     const widget = await attempt(kind, () => openView(client, kind, name));
     if (widget) this.show(widget);
   }
@@ -104,6 +115,22 @@ export class ItemActions {
     const asked = await InputDialog.getText({ title: `New ${what}`, label: "Name" });
     const name = asked.value?.trim();
     if (name) await runCommand(client, `New ${what} ${name}`, `${what} create ${quoted(name)}`);
+  }
+
+  /** Do something with all containers of a Compose project. */
+  async actOnProject(client: Client, project: string, action: string): Promise<void> {
+    if (action === "logs") return this.view(client, "project_logs", project);
+    const sure =
+      action !== "down" ||
+      (await confirm(
+        `Take ${project} down?`,
+        "Its containers are stopped and removed, and its networks; its volumes stay.",
+        "Down",
+      ));
+    if (!sure) return;
+    const work = (): Promise<unknown> =>
+      attempt(project, () => client.call({ do: "act_on_project", action: action as ProjectAction, project }));
+    await this.panel?.whileProjectBusy(project, DOING[action] ?? "taking it down …", work);
   }
 
   /** Pull or push; if the registry requires credentials, offer to log in and continue. */

@@ -1,5 +1,6 @@
 /** The positions of instructions in the text of a Dockerfile, in a file or in a cell. */
 import { INSTRUCTIONS } from "../facts";
+import { beginsWith, type Checked, partsOf } from "./writing";
 
 const CONTINUED = /\\\s*$/;
 
@@ -22,32 +23,22 @@ function isContinuation(lines: readonly string[], number: number): boolean {
   return above >= 0 && CONTINUED.test(lines[above]!);
 }
 
-/** The text of a cell or file for the kernel to check, and the offset of its line numbers. */
-export interface Checked {
-  text: string;
-  added: number; // lines of ours above the text's own
-}
-
-export const MAGIC = "%%dockerfile";
+const MAGIC = "%%dockerfile";
 
 /** Whether a cell's source is a Dockerfile. */
 export function isDockerfileCell(source: string): boolean {
-  const first = source.trimStart().split("\n", 1)[0] ?? "";
-  return first === MAGIC || first.startsWith(`${MAGIC} `);
+  return beginsWith(source, MAGIC);
 }
 
 /** Return the text to check; null if it cannot be checked. */
 export function checked(source: string): Checked | null {
   if (!isDockerfileCell(source)) return source.trim() ? { text: source, added: 0 } : null;
-  const above = source.length - source.trimStart().length;
-  const skipped = source.slice(0, above).split("\n").length - 1;
-  const [magic = "", ...rest] = source.slice(above).split("\n");
-  const body = rest.join("\n");
+  const { magic, body, above } = partsOf(source);
   // The kernel evaluates expressions in braces only when the cell runs.
   if (/\s--interpolate\b/.test(magic) || !body.trim()) return null;
   // A cell that continues another has no FROM: an unknown image replaces the magic.
-  if (/\s--continue\b/.test(magic)) return { text: `FROM the-cell-before.invalid/image\n${body}`, added: 0 - skipped };
-  return { text: body, added: -1 - skipped };
+  if (/\s--continue\b/.test(magic)) return { text: `FROM the-cell-before.invalid/image\n${body}`, added: 1 - above };
+  return { text: body, added: -above };
 }
 
 /** The name that a cell's magic line gives its image (`-t`), empty without one. */

@@ -16,8 +16,18 @@ import type { ViewKind } from "./protocol";
 type Render = (props: RenderProps) => () => void;
 type Listener = (content: Record<string, unknown>, buffers: DataView[]) => void;
 
-const RENDER: Record<ViewKind, Render> = { layers: layers.render, logs: logs.render, terminal: terminal.render };
-const TITLES: Record<ViewKind, string> = { layers: "Layers of", logs: "Log of", terminal: "Terminal in" };
+const RENDER: Record<ViewKind, Render> = {
+  layers: layers.render,
+  logs: logs.render,
+  project_logs: logs.render,
+  terminal: terminal.render,
+};
+const TITLES: Record<ViewKind, string> = {
+  layers: "Layers of",
+  logs: "Log of",
+  project_logs: "Log of",
+  terminal: "Terminal in",
+};
 
 /** Content of the main area; its first focusable element gets the focus. */
 export class Content extends Widget {

@@ -9,7 +9,8 @@ import type { Client } from "./client";
 import type { Follower } from "./follow";
 import { containerIcon } from "./icons";
 import css from "./lab.css";
-import { actionsOf, SECTION_ACTIONS } from "./menus";
+import { type Action, actionsOf, SECTION_ACTIONS } from "./menus";
+import { actionsOfProject, grouped, projectKey, projectOf } from "./projects";
 import type { Items, Section } from "./protocol";
 import { itemOf, keyOf, rowsOf } from "./rows";
 import { Tree } from "./tree";
@@ -21,6 +22,7 @@ const SEEN_TICKS = 30;
 export interface PanelActions {
   act(client: Client, section: Section, item: Items[Section], action: string): Promise<void>;
   actOnSection(client: Client, section: Section, action: string): Promise<void>;
+  actOnProject(client: Client, project: string, action: string): Promise<void>;
   prune(client: Client): Promise<void>;
   pull(client: Client): Promise<void>;
   newNotebook(): Promise<void>;
@@ -35,6 +37,7 @@ export class ContainersPanel extends Widget {
   private readonly foot: HTMLElement;
   private readonly filter: HTMLInputElement;
   private readonly folded = new Set<Section>();
+  private readonly foldedProjects = new Set<string>();
   private readonly busy = new Map<string, string>();
   private client: Client | null = null;
   private timer = 0;
@@ -70,7 +73,7 @@ export class ContainersPanel extends Widget {
     this.tool("Pull…", "Pull an image from a registry", (client) => this.actions.pull(client));
     this.tool("Prune…", "Remove unused objects, after a preview", (client) => this.actions.prune(client));
     this.tree = new Tree(this.node, "Containers, images and what belongs to them", {
-      toggle: (key, open) => this.toggle(key as Section, open),
+      toggle: (key, open) => this.toggle(key, open),
       act: (key) => this.open(key),
       menu: (key, x, y) => this.openMenu(key, x, y),
     });
@@ -101,7 +104,15 @@ export class ContainersPanel extends Widget {
 
   /** Show the action on an item until it has ended. */
   async whileBusy(section: Section, id: string, words: string, work: () => Promise<unknown>): Promise<void> {
-    const key = keyOf(section, id);
+    return this.whileRowBusy(keyOf(section, id), words, work);
+  }
+
+  /** The same for a project. */
+  async whileProjectBusy(project: string, words: string, work: () => Promise<unknown>): Promise<void> {
+    return this.whileRowBusy(projectKey(project), words, work);
+  }
+
+  private async whileRowBusy(key: string, words: string, work: () => Promise<unknown>): Promise<void> {
     this.busy.set(key, words);
     this.drawSoon();
     try {
@@ -173,7 +184,15 @@ export class ContainersPanel extends Widget {
       this.client.call({ do: "watch", visible: visible && this.wantsUsage }).catch(() => undefined);
   }
 
-  private toggle(section: Section, open: boolean): void {
+  private toggle(key: string, open: boolean): void {
+    const project = projectOf(key);
+    if (project !== null) {
+      if (open) this.foldedProjects.delete(project);
+      else this.foldedProjects.add(project);
+      this.draw();
+      return;
+    }
+    const section = key as Section;
     if (open) this.folded.delete(section);
     else this.folded.add(section);
     this.draw();
@@ -203,6 +222,7 @@ export class ContainersPanel extends Widget {
       rowsOf(client, {
         filter: this.filter.value,
         folded: this.folded,
+        foldedProjects: this.foldedProjects,
         now: Date.now() / 1000,
         busy: this.busy,
         press: (key, action, place) => this.press(key, action, place),
@@ -291,8 +311,10 @@ export class ContainersPanel extends Widget {
 
   private press(key: string, action: string, place: HTMLElement): void {
     const box = place.getBoundingClientRect();
+    const project = projectOf(key);
     const { section, item } = this.find(key);
     if (action === "menu") this.openMenu(key, box.left, box.bottom);
+    else if (project !== null) this.actOnProject(project, action);
     else if (item) this.act(section, item, action);
   }
 
@@ -300,13 +322,27 @@ export class ContainersPanel extends Widget {
     if (this.client) void this.actions.act(this.client, section, item, action);
   }
 
+  private actOnProject(project: string, action: string): void {
+    if (this.client) void this.actions.actOnProject(this.client, project, action);
+  }
+
   private actOnSection(section: Section, action: string): void {
     if (this.client) void this.actions.actOnSection(this.client, section, action);
   }
 
+  private actionsOfRow(key: string, section: Section, item: Items[Section] | undefined): Action[][] {
+    return item ? actionsOf(section, item) : key === section ? [SECTION_ACTIONS[section]] : [];
+  }
+
+  private actionsOfProject(name: string): Action[][] {
+    const project = grouped(this.client?.list("containers") ?? []).find((one) => one.name === name);
+    return project ? actionsOfProject(project) : [];
+  }
+
   private openMenu(key: string, x: number, y: number): void {
     const { section, item } = this.find(key);
-    const groups = item ? actionsOf(section, item) : key === section ? [SECTION_ACTIONS[section]] : [];
+    const name = projectOf(key);
+    const groups = name !== null ? this.actionsOfProject(name) : this.actionsOfRow(key, section, item);
     if (!groups.flat().length) return;
     const commands = new CommandRegistry();
     const menu = new Menu({ commands });
@@ -317,7 +353,11 @@ export class ContainersPanel extends Widget {
         commands.addCommand(action.name, {
           label: action.label,
           isEnabled: () => action.enabled !== false,
-          execute: () => (item ? this.act(section, item, action.name) : this.actOnSection(section, action.name)),
+          execute: () => {
+            if (name !== null) this.actOnProject(name, action.name);
+            else if (item) this.act(section, item, action.name);
+            else this.actOnSection(section, action.name);
+          },
         });
         menu.addItem({ command: action.name });
       }

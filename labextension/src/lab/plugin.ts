@@ -38,6 +38,7 @@ export const containers: JupyterFrontEndPlugin<Follower> = {
     const panel = new ContainersPanel(follower, {
       act: (client, section, item, action) => actions.act(client, section, item, action),
       actOnSection: (client, section, action) => actions.actOnSection(client, section, action),
+      actOnProject: (client, project, action) => actions.actOnProject(client, project, action),
       prune,
       pull: (client) => actions.pull(client),
       newNotebook: () => actions.newNotebook(),

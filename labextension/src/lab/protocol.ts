@@ -14,6 +14,7 @@ export interface Port {
  * A container; `exit_code` is -1 before its first end.
  *
  * `status` is the text of `ps`, with `{age}` in place of the time since `since`.
+ * `project` and `service` are those of a Compose file, empty for other containers.
  */
 export interface ContainerItem {
   id: string;
@@ -27,6 +28,8 @@ export interface ContainerItem {
   created: number;
   exit_code: number;
   ports: Port[];
+  project: string;
+  service: string;
 }
 
 /** An image; without names it is dangling.  `containers` were created from it. */
@@ -104,6 +107,13 @@ export interface Act {
   do: "act";
   action: "kill" | "pause" | "remove" | "restart" | "start" | "stop" | "unpause";
   id: string;
+}
+
+/** Do something with all containers of a project; `down` removes them and its networks. */
+export interface ActOnProject {
+  do: "act_on_project";
+  action: "down" | "restart" | "start" | "stop";
+  project: string;
 }
 
 /** Remove an image (or one of its names), volume or network. */
@@ -188,16 +198,32 @@ export interface Upload {
   last: boolean;
 }
 
-/** Return the findings of the build checks in a Dockerfile. */
+/**
+ * Return the mistakes in a Dockerfile or a Compose file.
+ *
+ * `path` is the file's, as JupyterLab names it; empty for a cell.
+ */
 export interface Check {
   do: "check";
   text: string;
+  language?: "compose" | "dockerfile";
+  path?: string;
 }
 
-/** Return the completions at the end of a Dockerfile's text. */
+/** Return what may stand between two parts of a text. */
 export interface Complete {
   do: "complete";
   before: string;
+  language?: "compose" | "dockerfile";
+  after?: string;
+}
+
+/** Return what the key at a place in a Compose file means; line and column from 0. */
+export interface Describe {
+  do: "describe";
+  text: string;
+  line: number;
+  column: number;
 }
 
 /** Return the steps of a build, and why those that were not cached were not. */
@@ -219,10 +245,10 @@ export interface NotebookDockerfile {
   notebook: string;
 }
 
-/** Open a view of a container or image. */
+/** Open a view of a container, an image or a project. */
 export interface OpenView {
   do: "open_view";
-  view: "layers" | "logs" | "terminal";
+  view: "layers" | "logs" | "project_logs" | "terminal";
   name: string;
 }
 
@@ -236,7 +262,7 @@ export interface CloseView {
 export interface Request {
   kind: "request";
   id: number;
-  call: Watch | Act | Remove | Tag | Command | Login | Inspect | PrunePreview | Prune | Files | Download | Upload | Check | Complete | BuildSteps | Forecast | NotebookDockerfile | OpenView | CloseView;
+  call: Watch | Act | ActOnProject | Remove | Tag | Command | Login | Inspect | PrunePreview | Prune | Files | Download | Upload | Check | Complete | Describe | BuildSteps | Forecast | NotebookDockerfile | OpenView | CloseView;
 }
 
 /** A message for a view's widget, in the widget's own format. */
@@ -313,19 +339,38 @@ export interface Downloaded {
   name: string;
 }
 
-/** A finding of the build checks, or an error; lines count from 1. */
+/**
+ * A finding of a check, or an error; lines count from 1.
+ *
+ * `column` counts characters from 0 and has `length`; without a length whole lines are meant.
+ */
 export interface Squiggle {
   rule: string;
   message: string;
   first_line: number;
   last_line: number;
   is_error: boolean;
+  column: number;
+  length: number;
 }
 
 /** Completions that replace the last `replaces` characters. */
 export interface Completion {
   replaces: number;
   matches: string[];
+}
+
+/**
+ * A key of a Compose file; `forms` are example lines, columns count characters from 0.
+ *
+ * Without a `title` there is nothing to say.
+ */
+export interface Description {
+  title: string;
+  words: string;
+  forms: string[];
+  first_column: number;
+  last_column: number;
 }
 
 /** A step of a build; `reason` explains why it was not cached. */
@@ -410,11 +455,15 @@ export type Section = "containers" | "images" | "volumes" | "networks" | "builds
 
 export type Action = "start" | "stop" | "restart" | "pause" | "unpause" | "kill" | "remove";
 
-export type ViewKind = "logs" | "terminal" | "layers";
+export type ProjectAction = "start" | "stop" | "restart" | "down";
+
+export type ViewKind = "logs" | "terminal" | "layers" | "project_logs";
 
 export type ObjectKind = "container" | "image" | "volume" | "network";
 
-export type Call = Watch | Act | Remove | Tag | Command | Login | Inspect | PrunePreview | Prune | Files | Download | Upload | Check | Complete | BuildSteps | Forecast | NotebookDockerfile | OpenView | CloseView;
+export type Language = "dockerfile" | "compose";
+
+export type Call = Watch | Act | ActOnProject | Remove | Tag | Command | Login | Inspect | PrunePreview | Prune | Files | Download | Upload | Check | Complete | Describe | BuildSteps | Forecast | NotebookDockerfile | OpenView | CloseView;
 
 export type FromPage = Request | ToView | Farewell;
 
@@ -426,6 +475,7 @@ export type FromKernel = Welcome | Refused | Answer | Failure | Progress | Chang
 export interface Returns {
   watch: null;
   act: null;
+  act_on_project: null;
   remove: null;
   tag: null;
   command: Output;
@@ -438,6 +488,7 @@ export interface Returns {
   upload: null;
   check: Squiggle[];
   complete: Completion;
+  describe: Description;
   build_steps: Step[];
   forecast: Step[];
   notebook_dockerfile: Output;

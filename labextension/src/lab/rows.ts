@@ -3,6 +3,7 @@ import { child } from "../frame";
 import { ago, binarySize, decimalSize, plural, took } from "../quantities";
 import type { Client } from "./client";
 import { nameOf, SECTION_ACTIONS } from "./menus";
+import { grouped, type Project, projectKey, projectOf } from "./projects";
 import type {
   BuildItem,
   ContainerItem,
@@ -40,7 +41,7 @@ interface Shown {
   title: string;
   right: string;
   below: string;
-  mark: "dot" | "cube" | "disk" | "net" | "build"; // its form at the left
+  mark: "dot" | "cube" | "disk" | "net" | "build" | "stack"; // its form at the left
   state?: string; // what colours the mark
   badge?: string;
   links?: { text: string; url: string }[];
@@ -58,6 +59,8 @@ export interface Quick {
 export interface View {
   filter: string;
   folded: ReadonlySet<Section>;
+  /** Projects whose containers are folded away, by name. */
+  foldedProjects: ReadonlySet<string>;
   now: number; // seconds since the epoch
   busy: ReadonlyMap<string, string>;
   press(key: string, action: string, place: HTMLElement): void;
@@ -69,6 +72,7 @@ export function keyOf(section: Section, id: string): string {
 
 export function itemOf(client: Client, key: string): { section: Section; item: Items[Section] | undefined } {
   const [section, ...rest] = key.split("/") as [Section, ...string[]];
+  if (projectOf(key) !== null) return { section: "containers", item: undefined };
   return { section, item: rest.length ? client.get(section, rest.join("/")) : undefined };
 }
 
@@ -99,21 +103,72 @@ export function rowsOf(client: Client, view: View): Row[] {
     if (!open) return;
     found.sort((a, b) => order(section, a.item, b.item));
     if (!found.length) rows.push(emptyRow(section, words.length ? "nothing of this name" : EMPTY[section]));
-    found.forEach(({ item, shown }, position) => {
-      const key = keyOf(section, item.id);
-      rows.push({
-        key,
-        level: 2,
-        height: ITEM,
-        label: [shown.title, shown.badge, shown.below, shown.right].filter(Boolean).join(", "),
-        position: position + 1,
-        siblings: found.length,
-        version: JSON.stringify(shown),
-        draw: (place) => drawItem(place, key, shown, view),
-      });
+    const projects = section === "containers" ? grouped(found.map(({ item }) => item as ContainerItem)) : [];
+    const members = new Set(projects.flatMap((project) => project.members));
+    const single = found.filter(({ item }) => !members.has(item as ContainerItem));
+    const siblings = projects.length + single.length;
+    projects.forEach((project, position) => {
+      rows.push(...projectRows(project, position + 1, siblings, client, view));
+    });
+    single.forEach(({ item, shown }, position) => {
+      rows.push(itemRow(section, item, shown, { level: 2, position: projects.length + position + 1, siblings }, view));
     });
   });
   return rows;
+}
+
+type Place = Pick<Row, "level" | "position" | "siblings">;
+
+function itemRow(section: Section, item: Items[Section], shown: Shown, place: Place, view: View): Row {
+  const key = keyOf(section, item.id);
+  return {
+    key,
+    ...place,
+    height: ITEM,
+    label: [shown.title, shown.badge, shown.below, shown.right].filter(Boolean).join(", "),
+    version: JSON.stringify(shown),
+    draw: (node) => drawItem(node, key, shown, view),
+  };
+}
+
+/** Return the row of a project and, where it is unfolded, those of its containers. */
+function projectRows(project: Project, position: number, siblings: number, client: Client, view: View): Row[] {
+  const key = projectKey(project.name);
+  const open = !view.foldedProjects.has(project.name);
+  const running = project.members.filter(alive).length;
+  const shown: Shown = {
+    title: project.name,
+    right: "",
+    below: view.busy.get(key) ?? `${running} of ${plural(project.members.length, "container")} running`,
+    mark: "stack",
+    state: running ? "running" : "exited",
+    hint: `the Compose project ${project.name}`,
+    quick: [
+      running ? { action: "stop", label: "Stop all", sign: "■" } : { action: "start", label: "Start all", sign: "▶" },
+      { action: "logs", label: "Logs of all", sign: "≡" },
+    ],
+  };
+  const head: Row = {
+    key,
+    level: 2,
+    position,
+    siblings,
+    height: ITEM,
+    label: `project ${shown.title}, ${shown.below}`,
+    expanded: open,
+    version: `${open} ${JSON.stringify(shown)}`,
+    draw: (node) => {
+      const sign = child(node, "span", `jc-lab-fold${open ? " jc-lab-open" : ""}`);
+      sign.setAttribute("aria-hidden", "true");
+      drawItem(node, key, shown, view);
+    },
+  };
+  if (!open) return [head];
+  const rows = project.members.map((item, number) => {
+    const place = { level: 3, position: number + 1, siblings: project.members.length };
+    return itemRow("containers", item, container(item, client, view), place, view);
+  });
+  return [head, ...rows];
 }
 
 function order(section: Section, a: Items[Section], b: Items[Section]): number {
