@@ -305,7 +305,7 @@ def test_a_dependency_that_fails(engine: Engine, text: str, message: str) -> Non
     ids=["10,000 services", "cycle", "condition", "volume", "container", "service"],
 )
 def test_bad_input_starts_nothing(engine: Engine, text: str) -> None:
-    """One line, soon, and nothing is there; each was seen to get further without its check."""
+    """One line, soon, and nothing is there."""
     began = time.monotonic()
     app = engine.compose(text, project="bad")
     with pytest.raises((ComposeFileError, InvalidArgumentError)) as caught:

@@ -212,7 +212,7 @@ def test_a_service_in_anothers_network_names_its_container() -> None:
 
 
 def test_a_volumes_name_is_checked_again() -> None:
-    """A name that climbs would be a folder above the volumes'; seen to pass without the check."""
+    """A name that climbs would be a folder above the volumes'."""
     with pytest.raises(ComposeFileError, match=r":5: invalid volume name"):
         project("volumes: [data:/data]", "volumes: {data: {name: '..'}}")
     text = "services: {web: {image: x, volumes: ['data:/data']}}\nvolumes: {data: {name: '..'}}"
