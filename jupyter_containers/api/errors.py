@@ -111,4 +111,6 @@ def unsupported_as(status: int) -> Iterator[None]:
     try:
         yield
     except UnsupportedError as error:
+        if _plugin(error):
+            raise  # has a status of its own
         raise StatusError(status, message_of(error)) from error

@@ -185,6 +185,7 @@ DIFFERENCES: dict[str, str] = {
     f"{_RUN} --blkio-weight 5000 {BOX} true": "what cannot be honoured is refused, not dropped",
     f"{_RUN} --device /no/such/device {BOX} true": "125: no program was looked for",
     "inspect -f '{{.Config.Image}} {{.Driver}} {{.ResolvConfPath}}' nosuch": _EMPTY_LIST,
+    "compose version": "Compose is a part of the engine, and no plug-in",
     "rmi parity/made:1": "layers are freed by the collection that follows, which names none",
     "inspect --type image plain": _EMPTY_LIST,
     "image inspect nosuch/image": _EMPTY_LIST,
@@ -234,7 +235,7 @@ _KINDS: Mapping[str, str] = {
     "swap below memory": r"memoryswap limit should be larger|is below memory",
     "rm and restart": r"conflicting options: --restart and --rm|rm and restart",
     "capability": r"unknown capability",
-    "mount": r"invalid (volume|mount|mode|field)|bad name|target is required"
+    "mount": r"invalid (volume|mount|mode|field)|bad name|: target is required"
     r"|includes invalid characters for a local volume"
     r"|bind source path does not exist|must be absolute"
     r"|mount path must be absolute",

@@ -31,9 +31,6 @@ _OTHER = {
     "events-bad": "a filter that is not known would select nothing, or everything",
     "tag-no-repo": "a tag needs a name",
     "get-none": "no names are no archive",
-    "load-no-tar": "the body is no archive",
-    "load-quiet": "the body is no archive",
-    "load-empty": "the body is no archive",
     "build-config": "credentials that cannot be read would be missed later",
     "exec-start-again": "the command runs: a conflict, whatever it is",
 }  # fmt: skip

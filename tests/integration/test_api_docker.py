@@ -165,9 +165,10 @@ def test_a_volume_outlives_its_containers(client: Client, busybox: str) -> None:
 
 
 def test_events_tell_what_happened(client: Client, busybox: str) -> None:
-    client.docker("run", "--rm", "--name", "short", busybox, "true")
+    # Tests of other files in this store have containers of their own names.
+    client.docker("run", "--rm", "--name", "eventful", busybox, "true")
     ends = str(int(time.time()) + 2)
-    words = ("events", "--since", "1m", "--until", ends, "-f", "container=short")
+    words = ("events", "--since", "1m", "--until", ends, "-f", "container=eventful")
     lines = client.docker(*words, "--format", "{{.Action}}").stdout.split()
     assert lines == [b"create", b"attach", b"start", b"die", b"destroy"], lines
 

@@ -112,8 +112,8 @@ def test_the_socket_is_its_users_alone(client: Client) -> None:
 
 def test_what_is_not_here_says_so(client: Client) -> None:
     assert client.request("GET", "/nowhere") == (404, {"message": "page not found"})
-    assert client.request("POST", "/session")[0] == 404
-    assert client.request("POST", "/grpc")[0] == 404
+    # No upgrade is asked for: with the library h2 a bad request, without it not served.
+    assert {client.request("POST", path)[0] for path in ("/session", "/grpc")} <= {400, 501}
     assert client.request("GET", "/swarm")[0] == 503
     assert client.request("GET", "/containers/none/json")[0] == 404
     assert client.request("GET", "/info", version="/v1.23")[0] == 400

@@ -121,7 +121,8 @@ def test_streams_and_formats(engine: Engine, own: Engine, app: str, tmp_path: Pa
         assert own.images.load(pipe.stdout) == [image]
     folder = tmp_path / "layout"
     with tarfile.open(path) as archive:
-        archive.extractall(folder, filter="data")
+        archive.extraction_filter = getattr(tarfile, "data_filter", None)  # from 3.11.4 on
+        archive.extractall(folder)
     own.images.remove(app)
     assert own.images.load(folder) == [image]
     for bad in ({"format": "tar"}, {"compression": "lzma"}):

@@ -275,7 +275,8 @@ def test_an_image_layout_is_a_named_context(engine: Engine, busybox: str, tmp_pa
     layout = tmp_path / "layout"
     layout.mkdir()
     with tarfile.open(tmp_path / "l.tar") as archive:
-        archive.extractall(layout, filter="data")
+        archive.extraction_filter = getattr(tarfile, "data_filter", None)  # from 3.11.4 on
+        archive.extractall(layout)
     image = engine.build(
         {"Dockerfile": "FROM lay\nCOPY --from=lay /l /m\n"},
         build_context={"lay": f"oci-layout://{layout}"},

@@ -377,7 +377,7 @@ def test_an_interrupt_ends_a_run_step_at_once(
         with pytest.raises(KeyboardInterrupt):
             engine.build(tmp_path, dockerfile=text, emit=interrupter)
         took = time.monotonic() - interrupter.sent
-    assert took < 0.2
+    assert took < 1  # the step sleeps a minute; other tests run beside this one
     assert interrupter.outcomes[-1] == "cancelled"
     outcomes: list[str] = []
 

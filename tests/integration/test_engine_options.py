@@ -113,7 +113,7 @@ def test_a_disk_is_only_written_at_the_given_rate(engine: Engine, busybox: str) 
         ({"security_opt": "label=type:container_t"}, "selinux"),
         ({"gpus": "all"}, "CDI device nvidia.com/gpu=all"),
         ({"runtime": "kata"}, "runtime kata"),
-        ({"volume_driver": "nfs"}, "volume driver nfs"),
+        ({"volume_driver": "nfs", "volume": ["named:/x"]}, "volume driver nfs"),
         ({"isolation": "hyperv"}, "isolation hyperv"),
         ({"disable_content_trust": False}, "content trust"),
         ({"log_driver": "journald"}, "log driver journald"),

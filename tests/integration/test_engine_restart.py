@@ -6,6 +6,7 @@ import os
 import signal
 import socket
 import time
+from contextlib import suppress
 from itertools import pairwise
 from pathlib import Path
 from typing import Any
@@ -360,7 +361,11 @@ ROTATED = ["max-size=20k", "max-file=3"]
 
 
 def sizes_of(folder: Path) -> dict[str, int]:
-    return {path.name: path.stat().st_size for path in folder.glob("container.log*")}
+    sizes = {}
+    for path in folder.glob("container.log*"):
+        with suppress(FileNotFoundError):  # renamed in this moment
+            sizes[path.name] = path.stat().st_size
+    return sizes
 
 
 def check_rotated(sizes: dict[str, int]) -> None:

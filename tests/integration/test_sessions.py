@@ -129,7 +129,7 @@ def test_values_cross_as_data(session: Session) -> None:
     with pytest.raises(SessionCellError, match="not defined"):
         session.pull("nothing_of_this_name")
     session.run("import threading\nlock = threading.Lock()").check()
-    with pytest.raises(SessionCellError, match="cannot hand back lock"):
+    with pytest.raises(SessionCellError, match="cannot return lock"):
         session.pull("lock")
 
 

@@ -141,7 +141,7 @@ def test_a_users_own_error_keeps_its_traceback(client: NotebookClient) -> None:
             "began",
             "removed",
         ),
-        ("%container run --network none busybox sh -c 'echo began; sleep 60'", "began", "is kept"),
+        ("%container run --network none busybox sh -c 'echo began; sleep 60'", "began", "was kept"),
     ],
 )
 def test_an_interrupt_is_answered_at_once_with_one_line(

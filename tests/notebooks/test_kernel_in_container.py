@@ -213,5 +213,5 @@ def test_specs_are_removed_and_wrong_ones_refused(place: Place, data: Path) -> N
     assert "invalid kernel name: 'a b'" in told
     assert "no such kernel: other" in command(place, data, "kernel", "rm", "other").stderr
     told = command(place, data, "kernel", "rm", "python3").stderr
-    assert "the kernel python3 runs in no container" in told
+    assert "the kernel python3 does not run in a container" in told
     assert "kernel remove" in spellings()
