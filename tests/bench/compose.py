@@ -60,11 +60,11 @@ class Compose:
 
     def _removed(self) -> None:
         """Take theirs down; a network is in use there for a moment after its last container."""
-        for attempt in range(5):
+        for attempt in range(30):
             try:
                 self._theirs("down")
             except RuntimeError:
-                if attempt == 4:
+                if attempt == 29:
                     raise
                 time.sleep(1)
             else:

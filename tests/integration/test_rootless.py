@@ -34,6 +34,25 @@ def account(request: pytest.FixtureRequest) -> Iterator[Account]:
         yield account
 
 
+SHOP = """\
+services:
+  db:
+    image: busybox
+    command: httpd -f -h /etc
+    configs: [greeting]
+    stop_grace_period: 0s
+    healthcheck: {test: test -e /greeting, interval: 100ms}
+  web:
+    image: busybox
+    command: sleep 600
+    stop_grace_period: 0s
+    volumes: ["data:/data"]
+    depends_on: {db: {condition: service_healthy}}
+configs: {greeting: {content: hello}}
+volumes: {data: }
+"""
+
+
 def test_root_inside_is_nobody_outside(account: Account) -> None:
     assert account.container("run --rm busybox id -u") == "0\n"
     account.container("run -d --name outside busybox sleep 100")
@@ -76,6 +95,22 @@ def test_a_server_is_reached_by_its_published_port_and_by_name(account: Account)
         account.container("network rm lab")
     with pytest.raises(OSError, match="refused"):
         urllib.request.urlopen(f"http://127.0.0.1:{port}/", timeout=5)
+
+
+def test_an_application_comes_up_is_looked_at_and_goes(account: Account) -> None:
+    file = account.home / "compose.yaml"
+    file.write_text(SHOP)
+    compose = f"compose -p shop -f {file}"
+    account.container(f"{compose} up -d --wait")
+    try:
+        assert account.container(f"{compose} ps --services").split() == ["db", "web"]
+        fetched = account.container(f"{compose} exec -T web wget -qO- http://db/hostname")
+        assert fetched == account.container(f"{compose} exec -T db hostname")
+        assert account.container(f"{compose} exec -T db cat /greeting") == "hello"
+    finally:
+        account.container(f"{compose} down -v")
+    assert account.container("ps -aq") == ""
+    assert "shop" not in account.container("network ls") + account.container("volume ls")
 
 
 def test_the_uplink_sees_no_files_and_makes_few_calls(account: Account) -> None:
