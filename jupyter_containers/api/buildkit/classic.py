@@ -56,7 +56,7 @@ def build(call: Call) -> None:
     solves.add(name, progress)
     try:
         with lines.errors():
-            with _told_as_docker(), _traced(lines, progress, cancel):
+            with _docker_errors(), _traced(lines, progress, cancel):
                 solve = Solve(call.engine, call.state.buildkit, request, cancel, progress)
                 if query.text("remote") == _UPLOAD:
                     solve.upload = call.state.buildkit.uploads.wait(name, cancel)
@@ -81,7 +81,7 @@ def _lend_body(call: Call, name: str) -> None:
 
 
 @contextlib.contextmanager
-def _told_as_docker() -> Iterator[None]:
+def _docker_errors() -> Iterator[None]:
     """Give a step's failure BuildKit's words, and the client's own exit code."""
     try:
         yield

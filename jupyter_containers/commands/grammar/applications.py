@@ -171,7 +171,7 @@ VERBS: tuple[Verb, ...] = (
         examples=(("kill -s HUP web", ""),),
     ),
     _verb("pause", "Pause services", "act", examples=(("pause web", ""),)),
-    _verb("unpause", "Let paused services go on", "act", examples=(("unpause web", ""),)),
+    _verb("unpause", "Unpause services", "act", examples=(("unpause web", ""),)),
     _verb(
         "rm",
         "Remove stopped containers of services",
@@ -185,7 +185,7 @@ VERBS: tuple[Verb, ...] = (
     ),
     _verb(
         "scale",
-        "Give services other numbers of containers",
+        "Set the number of containers of services",
         "scale",
         (_NO_DEPS,),
         (Operand("counts", "SERVICE=NUMBER", "some"),),
@@ -246,7 +246,7 @@ VERBS: tuple[Verb, ...] = (
     ),
     _verb(
         "wait",
-        "Wait until a container of the services ends; end with its exit code",
+        "Wait until a container of the services exits, and exit with its code",
         "wait",
         (Flag("down-project", "Take the project down then", "bool"),),
         (Operand("services", "SERVICE", "some"),),
@@ -283,7 +283,7 @@ VERBS: tuple[Verb, ...] = (
     ),
     _verb(
         "logs",
-        "Show what services wrote",
+        "Show the output of services",
         "projects:logs",
         (
             Flag("follow", "Go on until all have ended", "bool", "f"),
@@ -308,7 +308,7 @@ VERBS: tuple[Verb, ...] = (
     _verb("top", "List the processes of services", "projects:top", examples=(("top", ""),)),
     _verb(
         "stats",
-        "Show what services use",
+        "Show the resource usage of services",
         "projects:stats",
         (
             Flag("all", "Also those that do not run", "bool", "a"),
@@ -320,7 +320,7 @@ VERBS: tuple[Verb, ...] = (
     ),
     _verb(
         "port",
-        "Print where a port of a service is published",
+        "Print the published port of a service",
         "projects:port",
         (_INDEX, Flag("protocol", "tcp or udp", values=("tcp", "udp"))),
         (_SERVICE, Operand("private_port", "PRIVATE_PORT")),
@@ -335,7 +335,7 @@ VERBS: tuple[Verb, ...] = (
     ),
     _verb(
         "events",
-        "Show what happens to the containers of a project",
+        "Show events of the containers of a project",
         "projects:events",
         (
             Flag("json", "One JSON object a line", "bool"),
@@ -398,7 +398,7 @@ VERBS: tuple[Verb, ...] = (
     ),
     _verb(
         "watch",
-        "Follow changes of files, as develop.watch says",
+        "Watch files and sync or rebuild services when they change",
         "watch",
         (
             Flag("no-up", "Do not bring the services up first", "bool"),

@@ -217,7 +217,7 @@ def remove(session: Session, parsed: Parsed) -> None:
 
 
 def scale(session: Session, parsed: Parsed) -> None:
-    """Give services other numbers of containers."""
+    """Set the number of containers of services."""
     counts = counts_of(parsed.operands["counts"])
     with progress(session, parsed) as emit:
         application(session, parsed).scale(counts, emit=emit, **_given(parsed, ("no_deps",)))

@@ -93,7 +93,7 @@ class Application(Looking):
     def scale(
         self, counts: Mapping[str, int], *, no_deps: bool = False, emit: EventSink = discard
     ) -> None:
-        """Give services other numbers of containers."""
+        """Set the number of containers of services."""
         self.up(*counts, scale=counts, no_deps=no_deps, emit=emit)
 
     def foreground(
