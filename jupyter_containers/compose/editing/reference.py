@@ -1,4 +1,4 @@
-"""A short description of each key of a Compose file, shown beside the text that is written.
+"""A short description of each key of a Compose file, shown while editing.
 
 A key is named ``FIELD.KEY``: the nearest field of the specification that it is in, and itself; the
 names of services and the positions in lists are left out.
@@ -34,7 +34,7 @@ _ALIKE = {
 
 
 def described(key: str) -> Meaning | None:
-    """Return what a key means; None where nothing is said about it."""
+    """Return the description of a key; None if there is none."""
     found = MEANINGS.get(key)
     if found is None:
         field, _, name = key.rpartition(".")
