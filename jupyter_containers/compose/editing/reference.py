@@ -114,7 +114,7 @@ MEANINGS: Mapping[str, tuple[str] | tuple[str, tuple[str, ...]]] = {
     "services.gpus": ("GPUs.", ("gpus: all",)),
     "services.hostname": ("The container's host name.",),
     "services.healthcheck": (
-        "A command that tells whether the service works.",
+        "A command that checks whether the service works.",
         ("healthcheck:", "  test: curl -f http://localhost", "  interval: 5s"),
     ),
     "services.image": ("The image; with `build`, the name of what is built.", ("image: redis:7",)),
