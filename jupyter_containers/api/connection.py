@@ -184,8 +184,8 @@ class _Reader(httputil.HTTPMessageDelegate):
             self._start()
 
     def _start_upload(self, call: Call, route: Route) -> None:
-        """Take the connection out of the loop, with all that has come of the body."""
-        bare, early = _taken(self._connection)
+        """Take the connection out of the loop, with the received part of the body."""
+        bare, early = _take(self._connection)
         threading.Thread(
             target=self._run_upload,
             args=(call, route, bare, early),
@@ -252,7 +252,7 @@ class _Reader(httputil.HTTPMessageDelegate):
 
 
 def _is_short(headers: httputil.HTTPHeaders) -> bool:
-    """Return whether a body is read to its end before it is refused: many clients want that."""
+    """Return whether a refused body is read to its end, which many clients require."""
     text = headers.get("Content-Length", "0")
     length = int(text) if text.isascii() and text.isdigit() and len(text) < 16 else _MOST_STREAMED
     return length <= _MOST_JSON and "Transfer-Encoding" not in headers
@@ -322,9 +322,9 @@ def _seen(future: asyncio.Future[Any]) -> None:
         future.exception()
 
 
-def _taken(connection: HTTP1Connection) -> tuple[socket.socket, bytes]:
-    """Return a bare connection out of the loop, and what has come on it already."""
-    # Without a pause: a client that ends its direction would be taken for one that is gone.
+def _take(connection: HTTP1Connection) -> tuple[socket.socket, bytes]:
+    """Take a connection out of the loop; return it with the bytes already received."""
+    # Without a pause, a half-closed client would count as disconnected.
     stream = connection.detach()
     try:
         bare = stream.socket.dup()
@@ -378,7 +378,7 @@ class _LoopWire(Wire):
         """Send a head; return the bare connection and the bytes that were already received."""
 
         async def take() -> tuple[socket.socket, bytes]:
-            return _taken(self._connection)
+            return _take(self._connection)
 
         bare, early = self._call(take)
         try:

@@ -1,4 +1,4 @@
-"""The bodies of ``POST /containers/create`` and ``update``, and the options that they mean."""
+"""The bodies of ``POST /containers/create`` and ``update``, and their translation into options."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ class HealthTest(Fields):
 
 
 class Addresses(Fields):
-    """The addresses that an endpoint asks for."""
+    """The addresses that an endpoint requests."""
 
     IPv4Address: str = ""
     IPv6Address: str = ""
@@ -38,7 +38,7 @@ class Addresses(Fields):
 
 
 class EndpointConfig(Fields):
-    """How a network is joined; the fields of ``inspect`` for an endpoint are ignored."""
+    """The settings of an endpoint; its fields from ``inspect`` are ignored."""
 
     __harmless__: ClassVar[frozenset[str]] = frozenset(
         {
@@ -70,7 +70,7 @@ class EndpointConfig(Fields):
 
 
 class Networking(Fields):
-    """The networks to be joined, by name or ID."""
+    """The networks to join, by name or ID."""
 
     EndpointsConfig: dict[str, EndpointConfig] = msgspec.field(default_factory=dict)
 
@@ -366,7 +366,7 @@ class ContainerBody(Fields):
 
 
 def container_flags(body: ContainerBody) -> dict[str, Any]:
-    """Return the flags of ``create`` that a body means, without the image and the command."""
+    """Translate a body into the flags of ``create``, without the image and the command."""
     if not body.Image:
         raise InvalidArgumentError("no image was given: Image is empty")
     flags: dict[str, Any] = {

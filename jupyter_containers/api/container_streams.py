@@ -75,7 +75,7 @@ def _attend(
     keys: DetachKeys,
     expectation: Expectation,
 ) -> None:
-    """Pass the requested streams on until the container's end, or the client's."""
+    """Forward the requested streams until the container exits or the client disconnects."""
     if call.query.flag("logs"):
         # docker-py loses output that arrives together with the head of the answer.
         time.sleep(_HEAD_SECONDS)
@@ -84,7 +84,7 @@ def _attend(
                 client.send(line.stream, line.data)
     if not call.query.flag("stream"):
         return
-    attachment = _awaited(call, container, client, expectation)
+    attachment = _wait_for_start(call, container, client, expectation)
     if attachment is None:
         return
     with attachment, suppress(VanishedError, DetachedError, OperationCancelledError):
@@ -99,7 +99,7 @@ def _attend(
         )
 
 
-def _awaited(
+def _wait_for_start(
     call: Call, container: Container, client: Client, expectation: Expectation
 ) -> Attachment | None:
     """Return the container's streams as soon as it has started; None if it never will."""
@@ -177,13 +177,13 @@ def wait(call: Call) -> None:
     container.reload()
     writer = call.begin(JSON)
     try:
-        code = _ended(call, container, condition, events, action)
+        code = _exit_code_after(call, container, condition, events, action)
     except OperationCancelledError:
         raise VanishedError from None
     writer.line({"StatusCode": code})
 
 
-def _ended(
+def _exit_code_after(
     call: Call, container: Container, condition: str, events: Iterator[Any], action: str
 ) -> int:
     """Return the exit code when the condition is met."""

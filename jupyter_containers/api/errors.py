@@ -45,7 +45,7 @@ _STATUSES: tuple[tuple[type[ContainersError], int], ...] = (
 
 
 class StatusError(ContainersError):
-    """An answer with a status that no error of the engine stands for."""
+    """An answer with a status that no error of the engine maps to."""
 
     def __init__(self, status: int, message: str) -> None:
         super().__init__(message)
@@ -73,7 +73,7 @@ def status_of(error: ContainersError) -> int:
 
 
 def _plugin(error: ContainersError) -> tuple[str, str] | None:
-    """Return the kind and the name of a plugin that an error is about: here are none."""
+    """Return the kind and name of the plugin that an error is about; there are no plugins here."""
     if isinstance(error, UnsupportedError):
         for word, kind in (("volume driver ", "volume"), ("log driver ", "logging")):
             if error.capability.startswith(word):

@@ -98,7 +98,7 @@ def start(call: Call) -> Answer | None:
         one.detached = True
         return _start_detached(call, one)
     try:
-        _attended(call, one, raw=body.Tty)
+        _attend(call, one, raw=body.Tty)
     except BaseException:
         if one.running:
             call.state.execs.end(one, 126)
@@ -124,7 +124,7 @@ def _start_detached(call: Call, one: Exec) -> Answer:
     return Answer(200, b"")
 
 
-def _attended(call: Call, one: Exec, *, raw: bool) -> None:
+def _attend(call: Call, one: Exec, *, raw: bool) -> None:
     terminal = one.flags["tty"]
     wanted = {
         name

@@ -48,7 +48,7 @@ class _Late(io.RawIOBase):
 
 
 def tar_output(call: Call, headers: dict[str, str] | None = None, content_type: str = TAR) -> _Late:
-    """Return where an archive is written to; ``finish`` it when it is whole."""
+    """Return an output for an archive; ``finish`` it when the archive is complete."""
     return _Late(call, {**(headers or {}), "Content-Type": content_type})
 
 

@@ -90,7 +90,7 @@ def history(call: Call) -> list[dict[str, Any]]:
 
 
 class Platform(Fields):
-    """What an image is made for, in the words of the OCI."""
+    """The platform of an image, with the OCI's field names."""
 
     architecture: str = ""
     os: str = "linux"
@@ -103,7 +103,7 @@ class Platform(Fields):
 
 
 def distribution(call: Call) -> dict[str, Any]:
-    """Return what a registry has under a name: the digest, and the platforms."""
+    """Return the digest and the platforms of a name in a registry."""
     name = call.names["name"]
     with call.engine.registries.lending(lent(call, name)):
         found = call.engine.registries.describe(name, cancel=call.cancel)
@@ -167,7 +167,7 @@ def _pull(call: Call) -> None:
 
 @contextmanager
 def _docker_words(name: str) -> Iterator[None]:
-    """Raise with Docker's words that a registry has no such image: clients look for them."""
+    """Raise Docker's message for an image missing in a registry: clients search for it."""
     try:
         yield
     except ImageNotFoundError as error:
@@ -291,7 +291,7 @@ def search(call: Call) -> list[dict[str, Any]]:
 
 
 def _search_tests(call: Call) -> list[Callable[[FoundRepository], bool]]:
-    """Return what ``filters`` ask of a repository; raise for one that Docker does not have."""
+    """Return the tests of ``filters`` for a repository; raise for an unknown filter."""
     tests: list[Callable[[FoundRepository], bool]] = []
     for name, values in call.query.filters().items():
         text = values[-1] if values else ""

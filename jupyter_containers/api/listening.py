@@ -1,8 +1,8 @@
-"""Where a service listens: a unix socket of its own, TCP, or a socket that systemd has opened.
+"""The listening sockets of a service: its own unix socket, TCP, or a socket opened by systemd.
 
-A unix socket is its user's alone (mode 0600).  TCP is for clients with a certificate (:mod:`.tls`).
-A socket of systemd (*socket activation*, sd_listen_fds(3)) stays systemd's: it listens on when the
-service has ended.
+A unix socket is accessible to its user only (mode 0600).  TCP is for clients with a certificate
+(:mod:`.tls`).  A socket passed by systemd (*socket activation*, sd_listen_fds(3)) belongs to
+systemd, which keeps listening after the service has ended.
 """
 
 from __future__ import annotations
@@ -19,9 +19,9 @@ _FIRST_PASSED = 3  # SD_LISTEN_FDS_START
 
 
 def bind(path: Path) -> socket.socket:
-    """Return a listening socket that only its user can open, in place of one that is dead.
+    """Return a listening socket that only its user can open; replace a dead one.
 
-    Raises :class:`AlreadyExistsError` where another service answers there.
+    Raises :class:`AlreadyExistsError` if another service answers there.
     """
     if len(os.fsencode(path)) > 107:
         raise InvalidArgumentError(
@@ -71,9 +71,9 @@ def bind_tcp(host: str, port: int) -> socket.socket:
 
 
 def passed_socket(environ: MutableMapping[str, str], pid: int) -> socket.socket | None:
-    """Return the listening socket that systemd has passed to this process; None for none.
+    """Return the listening socket that systemd passed to this process, or None.
 
-    The variables that say so are taken away: they are not for the programs started from here.
+    Its variables are removed from the environment, so that child processes do not inherit them.
     Raises :class:`InvalidArgumentError` for more than one, and for anything but a unix socket.
     """
     count, to = environ.pop("LISTEN_FDS", ""), environ.pop("LISTEN_PID", "")

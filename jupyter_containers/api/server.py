@@ -44,7 +44,7 @@ async def serve(
     ready: int,
     context: ssl.SSLContext | None = None,
 ) -> None:
-    """Answer requests until nobody has come for ``idle`` seconds (0: for ever) or a signal ends it.
+    """Answer requests until ``idle`` seconds pass without one (0: for ever) or a signal arrives.
 
     ``ready`` is a descriptor that gets a byte when the service answers; -1 for none.  With a
     ``context`` the clients speak TLS.
@@ -116,7 +116,7 @@ def _nothing() -> None:
 
 
 def _listening(url: str) -> tuple[socket.socket, Callable[[], None]]:
-    """Return a new socket for an address, and what removes it at the end."""
+    """Return a new socket for an address, and a function that removes it."""
     if url.startswith(TCP):
         return bind_tcp(*host_and_port(url)), _nothing
     path = Path(url.removeprefix(SCHEME))
@@ -126,7 +126,7 @@ def _listening(url: str) -> tuple[socket.socket, Callable[[], None]]:
 def main() -> int:
     """Serve the engine of the settings in the environment.
 
-    The words: the address, seconds, a descriptor, and for TCP the files of TLS.
+    The arguments: address, seconds, descriptor, and for TCP the files of TLS.
     """
     url, idle, ready = sys.argv[1], float(sys.argv[2]), int(sys.argv[3])
     try:

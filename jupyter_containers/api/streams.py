@@ -43,25 +43,25 @@ def _hijacked_type(call: Call, *, terminal: bool) -> str:
 
 
 class Client(Protocol):
-    """Whoever is attached to a container."""
+    """A client attached to a container."""
 
     @property
     def early(self) -> bytes:
-        """What the client has sent before its input is read from the descriptor."""
+        """The client's input received before the descriptor is read."""
 
     @property
     def descriptor(self) -> int:
-        """Where to read what the client sends."""
+        """The descriptor from which to read the client's input."""
 
     @property
     def gone(self) -> bool:
-        """True when the client is gone altogether."""
+        """True when the client has disconnected."""
 
     def send(self, stream: StreamName, data: bytes) -> None:
         """Send a piece of output, waiting while the client does not read."""
 
     def check(self) -> None:
-        """Raise :class:`VanishedError` where the client is gone."""
+        """Raise :class:`VanishedError` if the client has disconnected."""
 
 
 class Hijacked:

@@ -1,8 +1,8 @@
-"""TCP for clients that have a certificate: TLS ends here, plain connections go on to the service.
+"""TCP for clients with a certificate: terminates TLS and forwards plain connections to the service.
 
-A *relay* is a thread for each connection: the client's side is TLS, the other one of a pair of
-sockets that the service answers on as on any other, also when a call takes it over.  Each direction
-ends alone (close_notify), and holds at most one piece that the other side does not take yet.
+A *relay* is a thread for each connection: one side is the client's TLS, the other a socket pair
+that the service treats like any connection, even when a call hijacks it.  Each direction is closed
+separately (close_notify), and buffers at most one piece that its receiver has not taken yet.
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ _PIECE = 65536
 
 
 def server_context(files: TLSFiles) -> ssl.SSLContext:
-    """Return the context of a service whose clients have a certificate of the files' CA."""
+    """Return a server context that requires client certificates signed by the files' CA."""
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
     context.minimum_version = ssl.TLSVersion.TLSv1_2
     context.verify_mode = ssl.CERT_REQUIRED
@@ -39,7 +39,7 @@ def server_context(files: TLSFiles) -> ssl.SSLContext:
 
 
 class Relays:
-    """Accepts TLS connections on a socket, and passes plain ones on; close it at the end."""
+    """Accepts TLS connections on a socket and forwards plain ones; close it at the end."""
 
     def __init__(
         self,
@@ -52,7 +52,7 @@ class Relays:
         threading.Thread(target=self._accept, name="api-tls", daemon=True).start()
 
     def close(self) -> None:
-        """Take no more connections."""
+        """Stop accepting connections."""
         with suppress(OSError):
             self._listening.shutdown(socket.SHUT_RDWR)
         self._listening.close()
@@ -86,7 +86,7 @@ class Relays:
             self._places.release()
 
     def _handshaken(self, connection: socket.socket) -> Secured | None:
-        """Return the connection's TLS; None for a client without a certificate that is trusted."""
+        """Return the TLS after the handshake; None for a client without a trusted certificate."""
         secured = Secured(self._context)
         connection.settimeout(_HANDSHAKE_SECONDS)
         try:
@@ -104,12 +104,12 @@ class Relays:
                     return secured
         except (OSError, ssl.SSLError):
             with suppress(OSError):
-                connection.sendall(secured.outgoing.read())  # the alert that says why
+                connection.sendall(secured.outgoing.read())  # send the alert with the reason
             return None
 
 
 class Secured:
-    """TLS of one connection, over bytes in memory."""
+    """The TLS of one connection, over in-memory buffers."""
 
     def __init__(self, context: ssl.SSLContext) -> None:
         self.incoming, self.outgoing = ssl.MemoryBIO(), ssl.MemoryBIO()
@@ -125,7 +125,7 @@ class _Relay:
         self._client_ended = self._service_ended = False
 
     def run(self) -> None:
-        """Move bytes; return when there are no more."""
+        """Move bytes until both directions have ended."""
         self._client.setblocking(False)
         self._service.setblocking(False)
         with suppress(OSError, ssl.SSLError, EOFError):
@@ -155,7 +155,7 @@ class _Relay:
     def _receive(self) -> None:
         data = self._client.recv(_PIECE)
         if not data:
-            raise EOFError  # without a goodbye: the client is gone
+            raise EOFError  # no close_notify: the client has disconnected
         self._secured.incoming.write(data)
         self._decrypt()
 
@@ -179,7 +179,7 @@ class _Relay:
             self._secured.object.write(data)
         else:
             self._service_ended = True
-            with suppress(ssl.SSLError):  # it waits for the client's goodbye, and need not
+            with suppress(ssl.SSLError):  # it waits for a close_notify, which is optional
                 self._secured.object.unwrap()
         self._to_client += self._secured.outgoing.read()
 
@@ -196,5 +196,5 @@ class _Relay:
         if self._service_ended and not self._to_client:
             with suppress(OSError):
                 self._client.shutdown(socket.SHUT_WR)
-            # The service says no more: what the client still sends is for nobody.
+            # The service has closed: further bytes of the client are discarded.
             self._client_ended = True

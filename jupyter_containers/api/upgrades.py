@@ -8,7 +8,7 @@ from jupyter_containers.errors import UnsupportedError
 
 
 def require() -> None:
-    """Raise :class:`UnsupportedError` where h2 is missing."""
+    """Raise :class:`UnsupportedError` if h2 is missing."""
     if not available():
         raise UnsupportedError(
             "BuildKit's protocol needs the library h2, which is not installed here",
@@ -18,7 +18,7 @@ def require() -> None:
 
 
 def session(call: Call) -> None:
-    """Let a client lend its files and secrets to builds."""
+    """Open a session, through which builds use the client's files and secrets."""
     require()
     from jupyter_containers.api.buildkit.sessions import session as serve
 
@@ -26,7 +26,7 @@ def session(call: Call) -> None:
 
 
 def grpc(call: Call) -> None:
-    """Answer the calls of a client of BuildKit."""
+    """Serve the gRPC calls of a BuildKit client."""
     require()
     from jupyter_containers.api.buildkit.control import grpc as serve
 

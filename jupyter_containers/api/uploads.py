@@ -1,8 +1,8 @@
-"""Requests with a body of any length: their connection is read and answered in the call's thread.
+"""Requests with a body of any length: the call's thread reads and answers their connection.
 
-Passing an archive through the event loop, piece by piece, took up to twice the processor time.  The
-connection is taken out of the loop at the end of the request's head, and closed after the answer.
-A *watch* looks whether the client is still there while its body is not being read.
+Passing an archive through the event loop in pieces took up to twice the CPU time.  The
+connection leaves the loop at the end of the request's head, and is closed after the answer.  A
+*watch* detects a disconnect while the body is not being read.
 """
 
 from __future__ import annotations
@@ -51,10 +51,10 @@ class UploadBody(io.RawIOBase):
         return True
 
     def readinto(self, buffer: Any) -> int:
-        """Fill the buffer with what comes next; 0 at the end.
+        """Fill the buffer with the next bytes; return their number, 0 at the end.
 
-        Raises :class:`VanishedError` where the client goes away before the end, and
-        :class:`InvalidArgumentError` for chunks that are none.
+        Raises :class:`VanishedError` if the client disconnects before the end, and
+        :class:`InvalidArgumentError` for malformed chunks.
         """
         if self._continues and not self._ended:
             self._continues = False
@@ -66,7 +66,7 @@ class UploadBody(io.RawIOBase):
         view = memoryview(buffer)[: self._left]
         if self._held or len(view) < _PIECE // 4:
             if not self._held:
-                self._held = self._received()
+                self._held = self._receive()
             count = min(len(view), len(self._held))
             view[:count] = self._held[:count]
             self._held = self._held[count:]
@@ -100,12 +100,12 @@ class UploadBody(io.RawIOBase):
         while b"\n" not in self._held[:_LONGEST_LINE]:
             if len(self._held) >= _LONGEST_LINE:
                 raise InvalidArgumentError("a line between the chunks of the body is too long")
-            self._held += self._received()
+            self._held += self._receive()
         end = self._held.index(b"\n") + 1
         line, self._held = self._held[:end], self._held[end:]
         return line
 
-    def _received(self) -> bytes:
+    def _receive(self) -> bytes:
         try:
             data = self._connection.recv(_PIECE)
         except OSError as error:
@@ -139,7 +139,7 @@ class UploadWire(Wire):
         self._send(b"%x\r\n%b\r\n" % (len(data), data))
 
     def hijack(self, head: bytes) -> tuple[socket.socket, bytes]:
-        """Refuse: the connection is the body's."""
+        """Refuse: the body uses the connection."""
         raise InvalidArgumentError(f"no connection to take over: {head[:12]!r}")
 
     def answer(self, status: int, headers: Mapping[str, str], content: bytes) -> None:
@@ -154,7 +154,7 @@ class UploadWire(Wire):
             self._send(b"0\r\n\r\n")
 
     def close(self) -> None:
-        """Close the connection; what is still sent is read, or the client would lose the answer."""
+        """Close the connection after reading the rest: the client would lose the answer."""
         self._done.set()
         with self._connection, suppress(OSError):
             self._connection.shutdown(socket.SHUT_WR)
@@ -171,7 +171,7 @@ class UploadWire(Wire):
             raise VanishedError from error
 
     def _watch(self) -> None:
-        """Cancel the call of a client that is gone; end the reading of a call that is cancelled."""
+        """Cancel the call if the client disconnects; stop reading if the call is cancelled."""
         poller = select.poll()
         poller.register(self._connection, select.POLLRDHUP)
         while not self._done.wait(_LOOK_SECONDS):

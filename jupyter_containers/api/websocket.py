@@ -1,8 +1,8 @@
 """A container's streams over a websocket: ``GET /containers/{name}/attach/ws`` (RFC 6455).
 
-Output is sent as it comes, errors between it, in binary messages (in text before 1.28); what the
-client sends is the container's input, however it is cut into messages.  A client's close message
-means that it is gone.
+Standard output and standard error are sent together in binary messages (text before 1.28); the
+payload of the client's messages is the container's input, regardless of message boundaries.  A
+client's close message counts as a disconnect.
 """
 
 from __future__ import annotations
@@ -34,7 +34,7 @@ class _ProtocolError(Exception):
 
 
 def accept_key(headers: Mapping[str, str]) -> str:
-    """Return the answer to a handshake; raise :class:`StatusError` (400) where it is none."""
+    """Return the answer to a handshake; raise :class:`StatusError` (400) if it is invalid."""
     words = headers.get("Connection", "").lower().replace(",", " ").split()
     key = headers.get("Sec-WebSocket-Key", "")
     if headers.get("Upgrade", "").lower() != "websocket" or "upgrade" not in words:
@@ -51,7 +51,7 @@ def accept_key(headers: Mapping[str, str]) -> str:
 
 
 def message(kind: int, data: bytes) -> bytes:
-    """Return a whole message as a server sends it."""
+    """Return a complete message in a server's frame."""
     if len(data) < 126:
         return struct.pack(">BB", 0x80 | kind, len(data)) + data
     if len(data) < 1 << 16:
@@ -60,16 +60,16 @@ def message(kind: int, data: bytes) -> bytes:
 
 
 def unmasked(data: bytes, key: bytes, offset: int = 0) -> bytes:
-    """Return a piece of a client's payload that begins at an offset, without its mask."""
+    """Remove the mask from a piece of a client's payload that begins at an offset."""
     turned = key[offset % 4 :] + key[: offset % 4]
     mask = (turned * (len(data) // 4 + 1))[: len(data)]
     return (int.from_bytes(data, "big") ^ int.from_bytes(mask, "big")).to_bytes(len(data), "big")
 
 
 class WebSocketClient:
-    """A client that has asked for a websocket; close it, or use it in a ``with`` block."""
+    """A client attached over a websocket; close it, or use it in a ``with`` block."""
 
-    early = b""  # what has come already comes through the pipe
+    early = b""  # early input comes through the pipe
 
     def __init__(self, call: Call) -> None:
         head = (
@@ -92,7 +92,7 @@ class WebSocketClient:
     def __exit__(self, *_: object) -> None:
         self.close()
 
-    def send(self, stream: StreamName, data: bytes) -> None:  # noqa: ARG002  # both are one here
+    def send(self, stream: StreamName, data: bytes) -> None:  # noqa: ARG002  # both streams are one here
         """Send a piece of output, waiting while the client does not read."""
         self._send(self._kind, data)
 
@@ -104,19 +104,19 @@ class WebSocketClient:
                 raise VanishedError from error
 
     def check(self) -> None:
-        """Raise :class:`VanishedError` where the client is gone."""
+        """Raise :class:`VanishedError` if the client has disconnected."""
         if self.gone:
             raise VanishedError
 
     def close(self) -> None:
-        """Say goodbye, and wait a moment for the client to do so."""
+        """Send a close message, and wait a moment for the client's."""
         with suppress(OSError, VanishedError):
-            # A client that does not read does not keep its container's end from being seen.
+            # A client that does not read must not hide its container's exit.
             timeout = struct.pack("@ll", int(_DRAIN_SECONDS), 0)
             self._socket.setsockopt(socket.SOL_SOCKET, socket.SO_SNDTIMEO, timeout)
             self._send(_CLOSE, struct.pack(">H", 1000))
             self._socket.shutdown(socket.SHUT_WR)
-        os.close(self.descriptor)  # ends a reader whose input nobody takes any more
+        os.close(self.descriptor)  # ends a reader whose input is no longer consumed
         self._reader.join(_DRAIN_SECONDS)
         with suppress(OSError):
             self._socket.shutdown(socket.SHUT_RD)
@@ -140,7 +140,7 @@ class WebSocketClient:
         first, second = source.exactly(2)
         kind, length = first & 0x0F, second & 0x7F
         if first & 0x70 or not second & 0x80:
-            raise _ProtocolError  # extensions were not agreed on, and a client masks
+            raise _ProtocolError  # no extensions were negotiated, and clients must mask
         if kind in (_CLOSE, _PING, _PONG):
             if length > _LONGEST_CONTROL or not first & 0x80:
                 raise _ProtocolError
@@ -164,7 +164,7 @@ class WebSocketClient:
 
 
 class _Source:
-    """Bytes of a connection, those that have come already first."""
+    """The bytes of a connection, starting with those already received."""
 
     def __init__(self, connection: socket.socket, early: bytes) -> None:
         self._connection, self._held = connection, early
@@ -180,7 +180,7 @@ class _Source:
         return piece
 
     def exactly(self, count: int) -> bytes:
-        """Return so many bytes."""
+        """Return exactly this many bytes."""
         found = b""
         while len(found) < count:
             found += self.some(count - len(found))

@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 FLAGS: tuple[Flag, ...] = (OUT, INTERPOLATE)
 BEFORE = frozenset(("-f", "-p", *(f"--{flag.name}" for flag in PROJECT_FLAGS), "--progress"))
 _UP = "compose up"
-# Flags that are about the output of an application that is waited for.
+# Flags for the output of an application in the foreground.
 _FOREGROUND = (
     "abort_on_container_exit",
     "abort_on_container_failure",
@@ -104,7 +104,7 @@ def wait(session: Session, parsed: Parsed) -> None:
 
 
 def view_of(session: Session, parsed: Parsed) -> ApplicationView:
-    """Return the application of a command as a cell shows it."""
+    """Return the view of a command's application for the cell's output."""
     from jupyter_containers.commands.render.application import ApplicationView
     from jupyter_containers.commands.render.links import proxy_base
     from jupyter_containers.commands.verbs.applications import application
@@ -114,7 +114,7 @@ def view_of(session: Session, parsed: Parsed) -> ApplicationView:
 
 
 def bound(result: Any) -> Any:
-    """Return what ``--out`` names: the application itself, for its methods."""
+    """Return the application that ``--out`` binds to a variable."""
     return getattr(result, "application", result)
 
 

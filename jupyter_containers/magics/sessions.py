@@ -31,14 +31,14 @@ class SessionCells:
         self._shell, self._engine = shell, engine
 
     def session(self, words: list[str], cell: str) -> None:
-        """Run a cell in a session that was started before."""
+        """Run a cell in an existing session."""
         parsed = parse_verb(SESSION_CELL, words)
         found = self._session(parsed.operands.get("name"))
         limit = parsed.flag("timeout")
         self._run(found, cell, parsed, None if limit is None else seconds(limit))
 
     def sandbox(self, words: list[str], cell: str, progress: Progress) -> None:
-        """Run a cell in a container of its own."""
+        """Run a cell in a separate container."""
         parsed = parse_verb(SANDBOX_CELL, words)
         flags = start_flags(parsed)
         for key in ("input", "result"):
@@ -113,7 +113,7 @@ class SessionCells:
 
     @staticmethod
     def _no_input() -> type[Exception]:
-        """Return what a kernel raises when its front end takes no input."""
+        """Return the exception that a kernel raises if its front end accepts no input."""
         from IPython.core.error import StdinNotImplementedError
 
         kind: type[Exception] = StdinNotImplementedError

@@ -55,7 +55,7 @@ _DOING = {
 
 
 class Deeds(Protocol):
-    """What a widget does with its application."""
+    """The operations of a widget on its application."""
 
     def look(self) -> ProjectStatus:
         """Return the project as it is."""
@@ -90,11 +90,11 @@ class ApplicationWidget(FollowingWidget):
         self._box = ipywidgets.VBox([self])
 
     def concerns(self, event: JournalEvent) -> bool:
-        """Look after whatever changes containers: their services are looked up then."""
+        """Return whether an event changes containers, so that the picture is updated."""
         return event.action.partition(":")[0] in _DRAWING
 
     def look(self) -> None:
-        """Look, and send the picture if something is different."""
+        """Read the status; send the picture if it has changed."""
         status = self._deeds.look()
         self._view.status = status
         self._measure(status)
@@ -104,7 +104,7 @@ class ApplicationWidget(FollowingWidget):
             self.tell(drawn)
 
     def hello(self) -> ApplicationHello:
-        """Return what a new view draws."""
+        """Return the initial message for a new view."""
         return ApplicationHello(**msgspec.structs.asdict(self._drawn()))
 
     def handle(self, message: Any, view: str, buffers: Sequence[Any]) -> None:

@@ -1,4 +1,4 @@
-"""SSH agents of a client, as sockets that RUN steps are given.
+"""SSH agents of a client, provided to RUN steps as sockets.
 
 Each connection to the socket is one call to the client, in both directions.
 """
@@ -29,7 +29,7 @@ _MOST_CONNECTIONS = 32
 def forwarded(
     session: Session, name: str, path: Path, stack: ExitStack, cancel: CancelToken
 ) -> bool:
-    """Make the socket ``path`` the client's agent; return False if it has none of that name."""
+    """Connect the socket ``path`` to the client's agent; return False if there is none."""
     if not session.offers(_FORWARD):
         return False
     try:
@@ -38,7 +38,7 @@ def forwarded(
         return False
     listening = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
     stack.callback(_end, listening)
-    with Root(path.parent) as root:  # whose path may be too long for a socket
+    with Root(path.parent) as root:  # the full path may be too long for a socket
         listening.bind(f"{at.path_of(root.descriptor)}/{path.name}")
     path.chmod(0o600)
     listening.listen(_MOST_CONNECTIONS)
@@ -50,7 +50,7 @@ def forwarded(
 
 def _end(listening: socket.socket) -> None:
     with contextlib.suppress(OSError):
-        listening.shutdown(socket.SHUT_RDWR)  # wakes the thread that accepts
+        listening.shutdown(socket.SHUT_RDWR)  # wakes the accepting thread
     listening.close()
 
 
@@ -84,7 +84,7 @@ def _forward(
                     taken.shutdown(socket.SHUT_RDWR)
                 sender.join()
     except (OSError, RpcError, MessageError):
-        pass  # the step sees a connection that ends
+        pass  # the step sees the connection end
     finally:
         room.release()
 

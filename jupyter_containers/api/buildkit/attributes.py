@@ -1,6 +1,6 @@
-"""The attributes of a solve as options of the builder.
+"""Translates the attributes of a solve into options of the builder.
 
-Attributes that change a result and are not known here are refused by name.
+Unknown attributes that may change the result are refused by name.
 """
 
 from __future__ import annotations
@@ -31,9 +31,9 @@ _HARMLESS_PREFIXES = ("vcs:", "local-sessionid:", "input-metadata:", "ref:", "po
 
 @dataclass(frozen=True, slots=True)
 class Wanted:
-    """What a solve asks of the Dockerfile's frontend; ``flags`` are keywords of the builder.
+    """The request of a solve to the Dockerfile's frontend; ``flags`` are keywords of the builder.
 
-    ``named`` are contexts by name: a client's folder (``local:KEY``) or what the builder takes.
+    ``named`` are contexts by name: a client's folder (``local:KEY``) or a value for the builder.
     """
 
     filename: str = "Dockerfile"
@@ -47,7 +47,7 @@ class Wanted:
 
     @classmethod
     def of(cls, attributes: Mapping[str, str]) -> Wanted:
-        """Return what the attributes mean; raise :class:`InvalidArgumentError`."""
+        """Translate attributes; raise :class:`InvalidArgumentError`."""
         read = _Reading()
         for name, value in attributes.items():
             read.one(name, value)
@@ -64,7 +64,7 @@ class Wanted:
 
 
 class _Reading:
-    """Collects the options that attributes mean."""
+    """Collects the options for a set of attributes."""
 
     def __init__(self) -> None:
         self.named: dict[str, str] = {}
@@ -106,7 +106,7 @@ def _no_cache(value: str) -> dict[str, Any]:
 def _check_attestation(name: str, value: str) -> None:
     words = value.split(",")
     if "disabled=true" in words or (name == "provenance" and "mode=max" not in words):
-        return  # builders add the least provenance unasked; what is not written is not wrong
+        return  # minimal provenance is a default of clients; leaving it out is harmless
     raise UnsupportedError(
         f"attestations ({name}) are not made here",
         capability="attestations",
@@ -145,7 +145,7 @@ def _cache_imports(attributes: Mapping[str, str]) -> dict[str, Any]:
 
 
 def cache_place(one: Exporter) -> str:
-    """Return a place of the cache as ``--cache-from`` and ``--cache-to`` name it."""
+    """Return a cache location in the syntax of ``--cache-from`` and ``--cache-to``."""
     if one.type not in ("registry", "inline"):
         raise UnsupportedError(
             f"a cache of type={one.type} is not kept with the client's help here",
@@ -174,19 +174,19 @@ def check_syntax(text: bytes, build_args: Mapping[str, str]) -> None:
 
 
 def _check_source(name: str) -> None:
-    """Refuse the image of a frontend that does what the builder does not."""
+    """Refuse the image of a frontend whose features the builder lacks."""
     repository = name.partition("@")[0]
     repository = re.sub(r":[^:/]*$", "", repository)
     if not repository.endswith(_OURS):
         raise UnsupportedError(
-            f"the frontend {name[:200]} is a program of its own, which is not run here",
+            f"the frontend {name[:200]} is a separate program, which is not run here",
             capability="frontends other than the Dockerfile's",
             hint="build a Dockerfile without a # syntax= line of another frontend",
         )
 
 
 def check_frontend(request: SolveRequest) -> None:
-    """Refuse what is no Dockerfile, in one line."""
+    """Refuse a solve that does not build a Dockerfile, with a message of one line."""
     name = request.frontend
     source = request.frontend_attrs.get("source", "")
     if name == GATEWAY:
@@ -205,7 +205,7 @@ def check_frontend(request: SolveRequest) -> None:
 
 
 def entitlements(request: SolveRequest) -> list[str]:
-    """Return what a build is allowed; raise for what does not exist here."""
+    """Return the entitlements of a build; raise for an unknown one."""
     names = list(dict.fromkeys(request.entitlements))
     for name in names:
         if name not in ENTITLEMENTS:

@@ -1,7 +1,7 @@
 """``POST /build`` with ``version=2``: a solve of the Docker command of 19.03 to 20.10.
 
-The files come by the session that it names; the progress is in the answer, as lines of JSON with
-the messages that newer clients get by gRPC.
+The files come through the session named in the query; the progress is sent in the answer, as lines
+of JSON with the messages that newer clients receive by gRPC.
 """
 
 from __future__ import annotations
@@ -35,7 +35,7 @@ _POLL_SECONDS = 0.1
 
 
 def build(call: Call) -> None:
-    """Build what the query says, of the files of the session."""
+    """Build the query's solve from the files of its session."""
     query, cancel = call.query, call.cancel
     name = query.text("buildid") or new_id()
     if name.startswith(f"{_UPLOAD}:"):
@@ -69,7 +69,7 @@ def build(call: Call) -> None:
 
 
 def _lend_body(call: Call, name: str) -> None:
-    """Let the build ``name`` read the body of this request as its context."""
+    """Provide the body of this request to the build ``name`` as its context."""
     uploads, one = call.state.buildkit.uploads, Upload(cast(BinaryIO, call.body))
     uploads.add(name, one)
     try:
@@ -82,7 +82,7 @@ def _lend_body(call: Call, name: str) -> None:
 
 @contextlib.contextmanager
 def _docker_errors() -> Iterator[None]:
-    """Give a step's failure BuildKit's words, and the client's own exit code."""
+    """Raise a step's failure with BuildKit's message and the step's exit code."""
     try:
         yield
     except StepFailedError as error:

@@ -1,9 +1,9 @@
-"""One HTTP/2 connection with gRPC calls, over a socket that was taken over from HTTP/1.1.
+"""One HTTP/2 connection with gRPC calls, over a socket hijacked from HTTP/1.1.
 
 A :class:`Connection` is read by one thread (:meth:`Connection.run`).  Each call is a
-:class:`Stream`: as the server it gets a thread of its own, as the client it belongs to the caller.
-Flow control bounds what is held: bytes are acknowledged only when they are read, and a thread that
-sends waits while the other side does not read.
+:class:`Stream`: on the server it has its own thread, on the client it belongs to the caller.  Flow
+control limits buffering: bytes are acknowledged only when they are read, and a sending thread waits
+while the peer does not read.
 """
 
 from __future__ import annotations
@@ -52,7 +52,7 @@ _REPLY = [(":status", "200"), ("content-type", "application/grpc")]
 
 
 class Stream:
-    """One call; ``path`` names the method, ``headers`` are what the other side sent first."""
+    """One call; ``path`` names the method, ``headers`` are the peer's initial headers."""
 
     def __init__(
         self, connection: Connection, number: int, path: str, watched: CancelToken | None = None
@@ -69,31 +69,31 @@ class Stream:
         self._trailers: Mapping[str, str] | None = None
         self._lost: RpcError | None = None
 
-    # -- for the connection's thread, with its lock held --------------------------------------
+    # -- for the connection's thread, which holds the lock -------------------------------------
 
     def feed(self, data: bytes, held: int) -> None:
         """Add bytes; ``held`` counts against the window until they are read."""
         self._parts.append((data, held))
 
     def end(self, headers: Mapping[str, str] | None = None) -> None:
-        """Note that the other side sends no more."""
+        """Record that the peer sends no more."""
         self._ended = True
         if headers is not None:
             self._trailers = headers
 
     def lose(self, error: RpcError) -> None:
-        """Note that the other side has given the call up."""
+        """Record that the peer has cancelled the call."""
         self._lost = self._lost or error
         self.cancel.cancel()
 
     def drop(self) -> int:
-        """Return how many unread bytes were held, and drop them."""
+        """Drop the unread bytes; return their number."""
         held = sum(count for _, count in self._parts)
         self._parts.clear()
         return held
 
     def ending(self) -> RpcError:
-        """Return why nothing more can be sent: the other side's error, if it has sent one."""
+        """Return the reason why nothing more can be sent: the peer's error, if it sent one."""
         if self._trailers is not None:
             try:
                 check_trailers(self._trailers)
@@ -103,7 +103,7 @@ class Stream:
 
     @property
     def lost(self) -> RpcError | None:
-        """Why the call cannot go on."""
+        """The error that ended the call."""
         return self._lost
 
     # -- for the thread of the call -------------------------------------------------------------
@@ -144,23 +144,23 @@ class Stream:
         self._changed.wait(_WATCH_SECONDS)
 
     def single(self, declared: type[T]) -> T:
-        """Return the only message of a call; raise :class:`RpcError` where there is none."""
+        """Return the only message of a call; raise :class:`RpcError` if there is none."""
         message = self.receive(declared)
         if message is None:
             raise RpcError(INTERNAL, "a call ended without a message")
         return message
 
     def each(self, declared: type[T]) -> Iterator[T]:
-        """Yield the messages until the last."""
+        """Yield all messages."""
         while (message := self.receive(declared)) is not None:
             yield message
 
     def send(self, message: msgspec.Struct) -> None:
-        """Send a message, waiting while the other side does not read."""
+        """Send a message, waiting while the peer does not read."""
         self.send_bytes(framed(encode(message)))
 
     def send_last(self, message: msgspec.Struct) -> None:
-        """Send, as the client, a message after which none comes."""
+        """Send the last message, as the client."""
         self._connection.send_data(self, framed(encode(message)), last=True)
 
     def send_bytes(self, data: bytes) -> None:
@@ -169,17 +169,17 @@ class Stream:
         self._connection.send_data(self, data)
 
     def begin(self) -> None:
-        """Send the first headers of an answer, once."""
+        """Send the initial headers of an answer, once."""
         if not self._replied:
             self._replied = True
             self._connection.send_headers(self, _REPLY, end=False)
 
     def half_close(self) -> None:
-        """Say, as the client, that no further message comes."""
+        """Close the sending side, as the client."""
         self._connection.end_data(self)
 
     def asked(self) -> None:
-        """Note that this side has sent its headers: it is the client."""
+        """Mark this side as the client: it has sent its headers."""
         self._replied = True
 
     def finish(self, error: RpcError | None = None) -> None:
@@ -194,7 +194,7 @@ class Stream:
         self._connection.send_headers(self, headers, end=True)
 
     def reset(self) -> None:
-        """Give the call up."""
+        """Cancel the call."""
         self._finished = True
         self._connection.reset(self)
 
@@ -245,11 +245,11 @@ class Connection:
     # -- the connection's thread ------------------------------------------------------------
 
     def run(self) -> None:
-        """Read until the other side is gone, the call is cancelled, or :meth:`close`."""
+        """Read until the peer disconnects, the call is cancelled, or :meth:`close`."""
         try:
             self._flush()
             if self._early:
-                self._received(self._early)
+                self._receive(self._early)
             poller = select.poll()
             poller.register(self._socket, select.POLLIN)
             while not self._cancel.cancelled and not self.closed:
@@ -258,20 +258,20 @@ class Connection:
                 data = self._socket.recv(_READ_BYTES)
                 if not data:
                     break
-                self._received(data)
+                self._receive(data)
         except (OSError, h2.exceptions.ProtocolError, RpcError):
             self._say_goodbye()
         finally:
             self.close()
 
-    def _received(self, data: bytes) -> None:
+    def _receive(self, data: bytes) -> None:
         self._sizes.check(data)
         with self._lock:
             for event in self._h2.receive_data(data):
                 self._handle(event)
             self._take()
             self.changed.notify_all()
-        # Waits only where the other side has left far too much unread.
+        # Wait only if the peer has left far too much unread.
         self._flush(wait=self._unsent_bytes > _MOST_UNSENT)
 
     def _handle(self, event: h2.events.Event) -> None:
@@ -282,9 +282,9 @@ class Connection:
             elif event.data is not None:
                 stream.feed(event.data, event.flow_controlled_length or 0)
         elif isinstance(event, h2.events.RequestReceived):
-            self._opened(event)
+            self._start_call(event)
         elif isinstance(event, (h2.events.ResponseReceived, h2.events.TrailersReceived)):
-            self._headed(event)
+            self._take_headers(event)
         elif isinstance(event, h2.events.StreamEnded):
             if event.stream_id in self._streams:
                 self._streams[event.stream_id].end()
@@ -294,7 +294,7 @@ class Connection:
         elif isinstance(event, h2.events.ConnectionTerminated) and not self._streams:
             self.closed = True
 
-    def _headed(self, event: Any) -> None:
+    def _take_headers(self, event: Any) -> None:
         stream = self._streams.get(event.stream_id or 0)
         if stream is None:
             return
@@ -306,14 +306,14 @@ class Connection:
         if "grpc-status" in headers:
             stream.end(headers)
 
-    def _opened(self, event: h2.events.RequestReceived) -> None:
+    def _start_call(self, event: h2.events.RequestReceived) -> None:
         assert self._serve is not None
         headers = _texts(event.headers or [])
         number = event.stream_id or 0
         stream = Stream(self, number, headers.get(":path", ""))
         stream.headers = headers
         if self._threads >= _MOST_STREAMS:
-            # Streams that were reset at once still have their threads.
+            # Reset streams keep their threads until their handlers return.
             raise RpcError(INTERNAL, "too many calls at a time")
         self._streams[number] = stream
         self._threads += 1
@@ -330,7 +330,7 @@ class Connection:
             error = raised
         except ContainersError as raised:
             error = RpcError(INTERNAL, raised.message)
-        except Exception as raised:  # noqa: BLE001  # the client is told, and the service goes on
+        except Exception as raised:  # noqa: BLE001  # reported to the client; the service continues
             error = RpcError(INTERNAL, f"internal error: {type(raised).__name__}: {raised}")
         finally:
             with contextlib.suppress(RpcError):
@@ -366,7 +366,7 @@ class Connection:
         metadata: Mapping[str, list[str]] | None = None,
         watched: CancelToken | None = None,
     ) -> Stream:
-        """Begin a call as the client; its waiting ends when ``watched`` is turned on."""
+        """Begin a call as the client; waiting on it ends when ``watched`` is set."""
         headers = [
             (":method", "POST"),
             (":scheme", "http"),
@@ -396,7 +396,7 @@ class Connection:
         self._flush(wait=True)
 
     def send_data(self, stream: Stream, data: bytes, *, last: bool = False) -> None:
-        """Send data as the window allows; after the ``last`` this side sends no more."""
+        """Send data as the window allows; ``last`` closes this side."""
         rest = memoryview(data)
         while rest:
             with self._lock:
@@ -419,14 +419,14 @@ class Connection:
             return max(self._h2.local_flow_control_window(stream.number), 0)
 
     def end_data(self, stream: Stream) -> None:
-        """End what this side sends."""
+        """Close this side of a call."""
         with self._lock, self._errors(stream):
             self._h2.end_stream(stream.number)
             self._take()
         self._flush(wait=True)
 
     def acknowledge(self, stream: Stream, held: int) -> None:
-        """Say that bytes were read, so that more may come."""
+        """Acknowledge bytes that were read, so that the peer may send more."""
         if not held:
             return
         with self._lock:
@@ -436,7 +436,7 @@ class Connection:
         self._flush(wait=False)
 
     def reset(self, stream: Stream) -> None:
-        """Give a call up."""
+        """Reset a call."""
         with self._lock:
             with contextlib.suppress(h2.exceptions.ProtocolError):
                 self._h2.reset_stream(stream.number, h2.errors.ErrorCodes.CANCEL)
@@ -445,7 +445,7 @@ class Connection:
             self._flush(wait=False)
 
     def forget(self, stream: Stream) -> None:
-        """Drop a call that has ended; what was held of it no longer counts."""
+        """Drop a call that has ended, and release its share of the window."""
         with self._lock:
             if self._streams.pop(stream.number, None) is None:
                 return
@@ -474,7 +474,7 @@ class Connection:
             self._unsent_bytes += len(data)
 
     def _flush(self, *, wait: bool = True) -> None:
-        """Send what is due; without ``wait`` whoever is sending already sends it too."""
+        """Send pending data; without ``wait``, leave it to a thread that is sending already."""
         while self._unsent:
             if not self._sending.acquire(blocking=wait):
                 return

@@ -1,8 +1,8 @@
-"""The contexts of a solve, from its session: the Dockerfile, the ignore file, the files.
+"""The contexts of a solve, received through its session: Dockerfile, ignore file, files.
 
 Received trees are kept below ``received`` of the engine's root, by the client's shared key and the
-context's name, so that the next build of the same folder gets what has changed.  A tree that
-another build is using at the moment is received into a scratch folder instead.
+context's name, so that the next build of the same folder transfers only changes.  A tree in use by
+another build is received into a scratch folder instead.
 """
 
 from __future__ import annotations
@@ -35,7 +35,7 @@ _MOST_IGNORE = 1 << 20
 
 @dataclass(frozen=True, slots=True)
 class Definition:
-    """A Dockerfile with its name; ``ignore`` is the text of the ignore file that is its own."""
+    """A Dockerfile with its name; ``ignore`` is the text of its own ignore file."""
 
     name: str
     data: bytes
@@ -43,7 +43,7 @@ class Definition:
 
 
 class ClientFiles:
-    """The trees of one session; ``stack`` ends their use."""
+    """The trees of one session; closing ``stack`` releases them."""
 
     def __init__(
         self,
@@ -61,14 +61,14 @@ class ClientFiles:
         """Return an empty folder that is removed after the build."""
         return self._stack.enter_context(self._engine.builds.scratch_folder())
 
-    def _kept(self, name: str) -> Path:
-        """Return the folder for what is received under a name, ours alone until the end."""
+    def _claim(self, name: str) -> Path:
+        """Return the folder for the tree received under a name, held until the build ends."""
         if name in self._folders:
             return self._folders[name]
-        folder = self._folders[name] = self._claimed(name)
+        folder = self._folders[name] = self._claim_or_create(name)
         return folder
 
-    def _claimed(self, name: str) -> Path:
+    def _claim_or_create(self, name: str) -> Path:
         if not self._session.shared_key:
             return self.scratch()
         text = f"{self._session.shared_key}\0{name}"
@@ -86,8 +86,8 @@ class ClientFiles:
         exclude: Sequence[str] = (),
         part: str = "transferring context:",
     ) -> Path:
-        """Return the folder of a context's files; ``follow`` names those that are enough."""
-        folder = self._kept(kept)
+        """Receive a context's files, or only those in ``follow``; return their folder."""
+        folder = self._claim(kept)
         metadata = {"dir-name": [name], "followpaths": [*follow], "exclude-patterns": [*exclude]}
         with self._vertices.step(title) as step:
             step.part(part)
@@ -102,7 +102,7 @@ class ClientFiles:
         return folder / "tree"
 
     def definition(self, key: str, filename: str) -> Definition:
-        """Return the Dockerfile that a client's folder ``key`` has."""
+        """Return the Dockerfile in a client's folder ``key``."""
         name = os.path.normpath(filename).lstrip("/") or "Dockerfile"
         title = f"[internal] load build definition from {name}"
         beside = f"{name}{_IGNORE}"
@@ -121,7 +121,7 @@ class ClientFiles:
             return Definition(name, data, _read(root, beside, _MOST_IGNORE))
 
     def context(self, key: str, ignore: bytes | None) -> Path:
-        """Return the folder of the main context; ``ignore`` is the Dockerfile's own ignore file."""
+        """Return the folder of the main context; ``ignore`` is the text of its ignore file."""
         if ignore is None:
             title = f"[internal] load {_IGNORE}"
             tree = self.receive(key, "ignore", title, follow=[_IGNORE])
@@ -157,7 +157,7 @@ class ClientFiles:
         return path
 
     def upload(self, address: str) -> Path:
-        """Return a file with what a client pipes into its build."""
+        """Return a file with the archive that a client pipes into its build."""
         path = self.scratch() / "upload"
         metadata = {
             "urlpath": ["/" + address.removeprefix(UPLOAD)],
@@ -193,7 +193,7 @@ def _read(root: Root, name: str, limit: int) -> bytes | None:
 
 
 def _patterns(text: bytes) -> list[str]:
-    """Return the patterns of an ignore file, as the client's walk understands them."""
+    """Return the patterns of an ignore file, in the form for the client's walk."""
     found = []
     for line in text.decode("utf-8-sig", "replace").splitlines():
         pattern = line.strip()
@@ -207,7 +207,7 @@ def _patterns(text: bytes) -> list[str]:
 
 
 def in_headers(metadata: Mapping[str, list[str]]) -> dict[str, list[str]]:
-    """Return a call's metadata as headers; texts that cannot stand in one are encoded."""
+    """Return a call's metadata as headers; other texts than ASCII are encoded."""
     found = {}
     for name, values in metadata.items():
         if all(value.isascii() and value.isprintable() for value in values):

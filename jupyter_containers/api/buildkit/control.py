@@ -1,4 +1,4 @@
-"""``POST /grpc``: the services that clients of BuildKit call."""
+"""``POST /grpc``: the gRPC services for clients of BuildKit."""
 
 from __future__ import annotations
 
@@ -63,7 +63,7 @@ if TYPE_CHECKING:
 
 _BUILD_ID = "buildkit-controlapi-buildid"
 _PACKAGE = "github.com/moby/buildkit"
-# The protocol as BuildKit of this version speaks it.
+# The BuildKit version whose protocol this is.
 _VERSION = "v0.13.2"
 _FRONTEND_CAPABILITIES = (
     "solve.base", "solve.inlinereturn", "resolveimage", "frontend.caps", "frontend.inputs",
@@ -81,7 +81,7 @@ _POLL_SECONDS = 0.1
 
 @dataclass(slots=True)
 class _Bridge:
-    """A solve whose client is its frontend: it asks through the bridge, and returns."""
+    """A solve whose client is its own frontend: it sends its requests through the bridge."""
 
     solve: Solve
     attributes: dict[str, str] | None = None
@@ -90,7 +90,7 @@ class _Bridge:
     changed: threading.Condition = field(default_factory=threading.Condition)
 
     def wait(self) -> Mapping[str, str] | None:
-        """Return what is to be built once the client has returned; None for nothing."""
+        """Wait for the client's return; return the attributes of its build, None for no build."""
         with self.changed:
             while self.returned is None:
                 self.solve.cancel.check()
@@ -132,7 +132,7 @@ class Service:
     # -- moby.buildkit.v1.Control ---------------------------------------------------------------
 
     def solve(self, stream: Stream) -> None:
-        """Build, and answer at the end."""
+        """Build; answer when the build ends."""
         request = stream.single(SolveRequest)
         if not 0 < len(request.ref) <= 256:
             raise RpcError(INVALID_ARGUMENT, "a solve has a name of at most 256 characters")
@@ -141,7 +141,9 @@ class Service:
         self._state.solves.add(request.ref, progress)
         try:
             check_frontend(request)
-            facts = solve.run(request.frontend_attrs) if request.frontend else self._led(solve)
+            facts = (
+                solve.run(request.frontend_attrs) if request.frontend else self._run_bridged(solve)
+            )
         except (BuildError, InvalidArgumentError) as error:
             raise rpc_error(error, solve.text) from error
         finally:
@@ -150,8 +152,8 @@ class Service:
             self._state.solves.retire(request.ref, progress)
         stream.send(SolveResponse(exporter_response=facts))
 
-    def _led(self, solve: Solve) -> dict[str, str]:
-        """Build what the client, which is its own frontend, asks for."""
+    def _run_bridged(self, solve: Solve) -> dict[str, str]:
+        """Build what the client requests as its own frontend."""
         bridge = _Bridge(solve)
         self._bridges.add(solve.request.ref, bridge)
         try:
@@ -161,7 +163,7 @@ class Service:
         return {} if attributes is None else solve.run(attributes)
 
     def status(self, stream: Stream) -> None:
-        """Send the progress of a build to its end."""
+        """Send the progress of a build until it ends."""
         request = stream.single(StatusRequest)
         stream.begin()
         try:
@@ -172,7 +174,7 @@ class Service:
             raise rpc_error(error) from error
 
     def list_workers(self, stream: Stream) -> None:
-        """Answer with this machine."""
+        """Answer with one worker: this machine."""
         stream.single(Message)
         stream.send(ListWorkersResponse(record=[self._worker()]))
 
@@ -193,7 +195,7 @@ class Service:
         stream.send(InfoResponse(version=_version()))
 
     def disk_usage(self, stream: Stream) -> None:
-        """Answer with what the build cache holds."""
+        """Answer with the records of the build cache."""
         filters = [text for text in stream.single(DiskUsageRequest).filter if text]
         kinds = {text.removeprefix("type==") for text in filters}
         if any(not text.startswith("type==") for text in filters):
@@ -204,7 +206,7 @@ class Service:
         stream.send(DiskUsageResponse(record=records))
 
     def prune(self, stream: Stream) -> None:
-        """Remove from the build cache; send what went."""
+        """Remove entries of the build cache; send the removed records."""
         request = stream.single(PruneRequest)
         filters = [text.replace("==", "=", 1) for text in request.filter if text]
         if request.keep_duration:
@@ -222,14 +224,14 @@ class Service:
             stream.send(_usage(before[name]) if name in before else UsageRecord(id=name))
 
     def history(self, stream: Stream) -> None:
-        """Send no builds: their history is the engine's."""
+        """Send no builds: the engine has its own history."""
         stream.single(Message)
         stream.begin()
 
     # -- moby.buildkit.v1.frontend.LLBBridge ----------------------------------------------------
 
     def ping(self, stream: Stream) -> None:
-        """Answer with what the bridge can do."""
+        """Answer with the capabilities of the bridge."""
         stream.single(Message)
         self._bridge(stream)
         stream.send(
@@ -244,7 +246,7 @@ class Service:
         return self._bridges.wait(stream.headers.get(_BUILD_ID, ""), stream.cancel)
 
     def ask(self, stream: Stream) -> None:
-        """Answer a question at once; note what is to be built when the client returns."""
+        """Answer a subrequest at once; record a build for the client's return."""
         request = stream.single(FrontendSolveRequest)
         bridge = self._bridge(stream)
         check_frontend(
@@ -270,7 +272,7 @@ class Service:
         stream.send(FrontendSolveResponse(result=Result(ref=Ref(id=bridge.solve.request.ref))))
 
     def give_back(self, stream: Stream) -> None:
-        """Take the client's result: the solve goes on."""
+        """Accept the client's result, so that the solve continues."""
         request = stream.single(ReturnRequest)
         bridge = self._bridge(stream)
         with bridge.changed:
@@ -281,12 +283,12 @@ class Service:
     # -- others -----------------------------------------------------------------------------------
 
     def health(self, stream: Stream) -> None:
-        """Answer that the service is well."""
+        """Answer that the service is healthy."""
         stream.single(Message)
         stream.send(HealthResponse(status=1))
 
     def traces(self, stream: Stream) -> None:
-        """Take what clients measure of themselves, and drop it."""
+        """Accept the clients' traces and discard them."""
         stream.receive(Message)
         stream.send(Message())
 

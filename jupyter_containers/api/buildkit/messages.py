@@ -1,4 +1,4 @@
-"""The messages of BuildKit's services, with those fields that are read or written here.
+"""The messages of BuildKit's services, with the fields that are read or written here.
 
 The names and numbers are the protocol's.  Times are seconds and nanoseconds since 1970.
 """
@@ -11,18 +11,18 @@ import msgspec
 
 
 class Message(msgspec.Struct, kw_only=True):
-    """The base of messages; one without fields is itself the empty message."""
+    """The base of messages, and itself the empty message."""
 
 
 class Timestamp(Message):
-    """A moment."""
+    """A point in time."""
 
     seconds: Annotated[int, 1] = 0
     nanos: Annotated[int, 2] = 0
 
     @classmethod
     def of(cls, nanoseconds: int) -> Timestamp:
-        """Return the moment that is so long after 1970."""
+        """Return the moment this many seconds after 1970."""
         return cls(seconds=nanoseconds // 10**9, nanos=nanoseconds % 10**9)
 
 
@@ -45,14 +45,14 @@ class Status(Message):
 
 
 class Exporter(Message):
-    """Where the result of a solve goes."""
+    """The destination of a solve's result."""
 
     type: Annotated[str, 1] = ""
     attrs: Annotated[dict[str, str], 2] = {}
 
 
 class CachePlaces(Message):
-    """Where the cache is taken from and goes to."""
+    """The sources and destinations of the cache."""
 
     exports: Annotated[list[Exporter], 4] = []
     imports: Annotated[list[Exporter], 5] = []
@@ -76,14 +76,14 @@ class SolveRequest(Message):
 
     @property
     def outputs(self) -> list[Exporter]:
-        """The exporters, from whichever field the client's age uses."""
+        """The exporters, from the field that this version of the client uses."""
         if self.exporters or not self.exporter:
             return self.exporters
         return [Exporter(type=self.exporter, attrs=self.exporter_attrs)]
 
 
 class SolveResponse(Message):
-    """Facts about the result."""
+    """Metadata of the result."""
 
     exporter_response: Annotated[dict[str, str], 1] = {}
 
@@ -136,7 +136,7 @@ class Position(Message):
 
 
 class Range(Message):
-    """A piece of a text."""
+    """A range in a text."""
 
     start: Annotated[Position | None, 1] = None
     end: Annotated[Position | None, 2] = None
@@ -162,7 +162,7 @@ class VertexWarning(Message):
 
 
 class StatusResponse(Message):
-    """News of a build."""
+    """New progress of a build."""
 
     vertexes: Annotated[list[Vertex], 1] = []
     statuses: Annotated[list[VertexStatus], 2] = []
@@ -208,7 +208,7 @@ class InfoResponse(Message):
 
 
 class DiskUsageRequest(Message):
-    """A request for what the build cache holds."""
+    """A request for the records of the build cache."""
 
     filter: Annotated[list[str], 1] = []
 
@@ -230,13 +230,13 @@ class UsageRecord(Message):
 
 
 class DiskUsageResponse(Message):
-    """What the build cache holds."""
+    """The records of the build cache."""
 
     record: Annotated[list[UsageRecord], 1] = []
 
 
 class PruneRequest(Message):
-    """What to remove from the build cache; durations in nanoseconds."""
+    """A request to prune the build cache; durations in nanoseconds."""
 
     filter: Annotated[list[str], 1] = []
     all: Annotated[bool, 2] = False
@@ -250,14 +250,14 @@ class PruneRequest(Message):
 
 
 class Capability(Message):
-    """Something that a client may ask for."""
+    """A capability that a client may use."""
 
     id: Annotated[str, 1] = ""
     enabled: Annotated[bool, 2] = False
 
 
 class Pong(Message):
-    """What the builder can do."""
+    """The builder's capabilities."""
 
     frontend: Annotated[list[Capability], 1] = []
     graph: Annotated[list[Capability], 2] = []
@@ -265,7 +265,7 @@ class Pong(Message):
 
 
 class FrontendSolveRequest(Message):
-    """A request for what a frontend makes of its options."""
+    """A request to run a frontend with options."""
 
     definition: Annotated[bytes, 1] = b""
     frontend: Annotated[str, 2] = ""
@@ -275,26 +275,26 @@ class FrontendSolveRequest(Message):
 
 
 class Ref(Message):
-    """A result that is named, for later."""
+    """A reference to a result."""
 
     id: Annotated[str, 1] = ""
 
 
 class Result(Message):
-    """What a frontend answers."""
+    """A frontend's result."""
 
     ref: Annotated[Ref | None, 3] = None
     metadata: Annotated[dict[str, bytes], 10] = {}
 
 
 class FrontendSolveResponse(Message):
-    """What a frontend answers, in its answer."""
+    """The response that carries a frontend's result."""
 
     result: Annotated[Result | None, 3] = None
 
 
 class ReturnRequest(Message):
-    """How a client's own frontend has ended."""
+    """The result or error of a client's own frontend."""
 
     result: Annotated[Result | None, 1] = None
     error: Annotated[Status | None, 2] = None
@@ -319,7 +319,7 @@ STAT, REQUEST, DATA, FINISH, ERROR = range(5)
 
 
 class Packet(Message):
-    """A step of the transfer of a tree."""
+    """A packet in the transfer of a tree."""
 
     type: Annotated[int, 1] = STAT
     stat: Annotated[Stat | None, 2] = None
@@ -328,13 +328,13 @@ class Packet(Message):
 
 
 class Bytes(Message):
-    """A piece of a stream."""
+    """A chunk of a stream."""
 
     data: Annotated[bytes, 1] = b""
 
 
 class CredentialsRequest(Message):
-    """A question for the credentials of a registry."""
+    """A request for the credentials of a registry."""
 
     host: Annotated[str, 1] = ""
 
@@ -347,7 +347,7 @@ class CredentialsResponse(Message):
 
 
 class SecretRequest(Message):
-    """A question for a secret."""
+    """A request for a secret."""
 
     id: Annotated[str, 1] = ""
 
@@ -359,12 +359,12 @@ class SecretResponse(Message):
 
 
 class AgentRequest(Message):
-    """A question for an SSH agent."""
+    """A request for an SSH agent."""
 
     id: Annotated[str, 1] = ""
 
 
 class HealthResponse(Message):
-    """Health: 1 is serving."""
+    """The health of a service; 1 means serving."""
 
     status: Annotated[int, 1] = 0

@@ -1,12 +1,12 @@
-"""Files from a client: only what has changed since the tree was received before.
+"""Receives files from a client: only those changed since the last transfer of the tree.
 
-The client sends the *stat* of every file of a tree, sorted, each folder before its contents; a file
-is named by its place in that list.  A stat that the tree on disk does not have already is answered
-with a request; the data follows in pieces, an empty piece last.  Both sides finish at the end.
+The client sends the *stat* of every file of a tree, sorted, each folder before its contents; the
+index in that list identifies a file.  A stat that differs from the tree on disk is answered with a
+request; the data follows in chunks, an empty one last.  Both sides finish at the end.
 
-What is on disk is always true: a file gets its name only when it is whole and has its time, so that
-a broken transfer costs nothing but time.  Owners are not taken over, nor are devices, sockets and
-extended attributes.
+The tree on disk is always consistent: a file gets its name only when it is complete and has its
+time, so an interrupted transfer costs nothing but time.  Owners are not taken over, nor are
+devices, sockets and extended attributes.
 """
 
 from __future__ import annotations
@@ -45,7 +45,7 @@ _SET = ((1 << 23, stat.S_ISUID), (1 << 22, stat.S_ISGID), (1 << 20, stat.S_ISVTX
 _MOST_ENTRIES = 2_000_000
 _MOST_OPEN = 256
 _MOST_PATH, _MOST_NAME = 4095, 255
-_GROWTH = 64 << 20  # of a file that is written to while it is sent
+_GROWTH = 64 << 20  # for a file that grows while it is sent
 Report = Callable[[int], None]
 
 
@@ -56,12 +56,11 @@ def received(
     cancel: CancelToken,
     report: Report,
 ) -> int:
-    """Make ``folder/tree`` what the client has; return the bytes that were received.
+    """Make ``folder/tree`` match the client's tree; return the number of received bytes.
 
-    ``report`` is called with that count as it grows.  Files that are not whole are in
-    ``folder/parts``.
+    ``report`` is called with that count as it grows.  Incomplete files are in ``folder/parts``.
     """
-    removal.remove(folder / "parts")  # of a process that was killed
+    removal.remove(folder / "parts")  # left by a killed process
     for name in ("tree", "parts"):
         (folder / name).mkdir(mode=0o700, parents=True, exist_ok=True)
     with (
@@ -81,7 +80,7 @@ def received(
 
 @dataclass(slots=True)
 class _Arriving:
-    """A file whose data is on its way."""
+    """A file whose data is being received."""
 
     stat: Stat
     descriptor: int = -1
@@ -89,7 +88,7 @@ class _Arriving:
 
     @property
     def part(self) -> str:
-        """Its name until it is whole."""
+        """Its temporary name, until it is complete."""
         return f"{id(self):x}"
 
 
@@ -117,7 +116,7 @@ class _Receiver:
                 self.cancel.check()
                 self.count += len(packet.data) + 2
                 if packet.type == STAT:
-                    self._listed(packet)
+                    self._take_stat(packet)
                 elif packet.type == DATA:
                     self._data(packet)
                 elif packet.type == ERROR:
@@ -132,7 +131,7 @@ class _Receiver:
             self._give_up()
         return self.count
 
-    def _listed(self, packet: Packet) -> None:
+    def _take_stat(self, packet: Packet) -> None:
         if packet.stat is None:
             self.listed = True
             self._remove_others()
@@ -202,7 +201,7 @@ class _Receiver:
             return
         above = at.reopen(folder)
         try:
-            self.folders.close()  # some of them may be in what is removed
+            self.folders.close()  # some of them may be below a removed folder
             removal.remove_tree(above, name)
         finally:
             os.close(above)
@@ -261,7 +260,7 @@ class _Receiver:
         self.stream.send(Packet(type=FINISH))
 
     def _hard_link(self, one: Stat) -> None:
-        """Copy what the name means that was sent before: the files of a context are separate."""
+        """Copy the target, which was sent before: files of a context are separate."""
         source = one.linkname.lstrip("/")
         if source not in self.seen:
             raise MessageError(f"the hard link {one.path!r} of the context has no valid target")
@@ -287,7 +286,7 @@ class _Receiver:
 
 
 def _checked(path: str, seen: Mapping[str, int]) -> str:
-    """Return a path of the list; raise :class:`MessageError` for one that leads elsewhere."""
+    """Return a valid path of the list; raise :class:`MessageError` for one that leads outside."""
     names = path.split("/")
     raw = os.fsencode(path)
     if (

@@ -1,7 +1,7 @@
-"""The sessions and solves of a service, by their names; this module loads nothing of the protocol.
+"""The sessions and solves of a service, by name; importing this module loads no protocol code.
 
-A client names a session in its solve and opens it at about the same time, and so it does with a
-solve and the stream of its progress: whoever comes first waits a few seconds for the other.
+A client opens a session and sends the solve that names it at about the same time; so it does with a
+solve and the stream of its progress.  The first to arrive waits a few seconds for the other.
 """
 
 from __future__ import annotations
@@ -27,12 +27,12 @@ _MOST_RETIRED = 8
 
 
 def available() -> bool:
-    """Return whether BuildKit's protocol can be served: whether h2 is installed."""
+    """Return whether BuildKit's protocol is available, which needs h2."""
     return importlib.util.find_spec("h2") is not None
 
 
 class Named(Generic[T]):
-    """Things by name: some are still expected, some have ended and may still be asked for."""
+    """Objects by name: some are still expected, others have ended but can still be requested."""
 
     def __init__(self, noun: str) -> None:
         self._noun = noun
@@ -41,19 +41,19 @@ class Named(Generic[T]):
         self._changed = threading.Condition()
 
     def add(self, name: str, item: T) -> None:
-        """Add one; it takes the place of another of this name."""
+        """Add an object; it replaces another of this name."""
         with self._changed:
             self._items[name] = item
             self._changed.notify_all()
 
     def remove(self, name: str, item: T) -> None:
-        """Forget it, if it is still the one of that name."""
+        """Remove an object unless another one has its name now."""
         with self._changed:
             if self._items.get(name) is item:
                 del self._items[name]
 
     def retire(self, name: str, item: T) -> None:
-        """Forget it in ten seconds, or when many others have been retired since."""
+        """Remove an object after ten seconds, or once many others have been retired."""
         with self._changed:
             self._retired.append((time.monotonic() + _RETIRED_SECONDS, name, item))
             while self._retired and (
@@ -64,12 +64,12 @@ class Named(Generic[T]):
                     del self._items[old]
 
     def find(self, name: str) -> T | None:
-        """Return it, if it is here."""
+        """Return an object; None if it is not here."""
         with self._changed:
             return self._items.get(name)
 
     def wait(self, name: str, cancel: CancelToken) -> T:
-        """Return it, waiting a few seconds for it; raise :class:`NotFoundError`."""
+        """Wait a few seconds for an object and return it; raise :class:`NotFoundError`."""
         deadline = time.monotonic() + _WAIT_SECONDS
         with self._changed:
             while name not in self._items:
@@ -81,7 +81,7 @@ class Named(Generic[T]):
 
 
 class Upload:
-    """A context in the body of a request of its own, which a build reads."""
+    """A context in the body of a separate request, which a build reads."""
 
     def __init__(self, body: BinaryIO) -> None:
         self.body = body
@@ -89,7 +89,7 @@ class Upload:
 
 
 class BuildKitState:
-    """What a service remembers of BuildKit's clients."""
+    """The state that a service keeps for BuildKit's clients."""
 
     def __init__(self) -> None:
         self.sessions: Named[Session] = Named("session")

@@ -1,7 +1,7 @@
-"""gRPC's words: status codes, errors with details, and the frames of messages.
+"""gRPC basics: status codes, errors with details, and the frames of messages.
 
-A frame is a byte (1: compressed, which is not asked for and is refused), the length in four bytes,
-and the message.
+A frame is a byte (1: compressed, which is never requested and is refused), the length in four
+bytes, and the message.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ RESOURCE_EXHAUSTED, UNIMPLEMENTED, INTERNAL, UNAVAILABLE = 8, 12, 13, 14
 MOST_MESSAGE_BYTES = 16 << 20
 _HEAD = struct.Struct(">BI")
 _FRAME_HEAD, _MOST_FRAME = 9, 1 << 14
-_MOST_TEXT = 4096  # of an error, in a header
+_MOST_TEXT = 4096  # for an error in a header
 
 
 class RpcError(ContainersError):
@@ -33,7 +33,7 @@ class RpcError(ContainersError):
 
 
 class GoneError(RpcError):
-    """The other side of a connection is gone, or has given the call up."""
+    """The peer has disconnected or cancelled the call."""
 
     def __init__(self, message: str = "the client is gone") -> None:
         super().__init__(CANCELLED, message)
@@ -45,9 +45,9 @@ def framed(message: bytes) -> bytes:
 
 
 class FrameSizes:
-    """Watches the sizes of HTTP/2 frames (RFC 9113, section 4.1) in a stream of bytes.
+    """Checks the sizes of HTTP/2 frames (RFC 9113, section 4.1) in a stream of bytes.
 
-    The library reads a frame to its end before it refuses it: up to 16 MiB on each connection.
+    The library reads a whole frame before it refuses it: up to 16 MiB on each connection.
     """
 
     def __init__(self, before: int) -> None:
@@ -55,7 +55,7 @@ class FrameSizes:
         self._head = bytearray()
 
     def check(self, data: bytes) -> None:
-        """Raise :class:`RpcError` for a frame that is larger than is allowed."""
+        """Raise :class:`RpcError` for a frame above the limit."""
         at = 0
         while at < len(data):
             if self._left:
@@ -84,7 +84,7 @@ class Frames:
         self._held += data
 
     def pop(self) -> bytes | None:
-        """Return the next whole message; raise :class:`RpcError` for one that is not allowed."""
+        """Return the next complete message; raise :class:`RpcError` for an invalid one."""
         if len(self._held) < _HEAD.size:
             return None
         compressed, length = _HEAD.unpack_from(self._held)
@@ -103,7 +103,7 @@ class Frames:
 
     @property
     def whole(self) -> bool:
-        """True if no part of a message is left."""
+        """True if no partial message is left."""
         return not self._held
 
 
@@ -124,7 +124,7 @@ def trailers(error: RpcError | None) -> list[tuple[str, str]]:
 
 
 def check_trailers(headers: Mapping[str, str]) -> None:
-    """Raise the error that the headers at a call's end tell of."""
+    """Raise the error in the headers that end a call."""
     text = headers.get("grpc-status", "")
     code = int(text) if text.isascii() and text.isdigit() and len(text) < 4 else UNKNOWN
     if code == OK:

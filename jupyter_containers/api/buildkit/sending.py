@@ -1,4 +1,4 @@
-"""Results to a client: a tree by the protocol of :mod:`.receiving`, reversed, or an archive."""
+"""Sends results to a client: a tree (the protocol of :mod:`.receiving`, reversed) or an archive."""
 
 from __future__ import annotations
 
@@ -39,7 +39,7 @@ Report = Callable[[int], None]
 def send_tree(
     session: Session, exporter: str, folder: Path, cancel: CancelToken, report: Report
 ) -> None:
-    """Send the files of a folder to the place that the client has for an exporter."""
+    """Send the files of a folder to the client's destination for an exporter."""
     with (
         session.open(DIFF_COPY, _named(exporter), cancel) as stream,
         session.linked(cancel),
@@ -136,7 +136,7 @@ def _stat_of(folder: int, name: bytes, path: str, status: os.stat_result) -> Sta
 
 
 class ArchiveWriter(io.RawIOBase):
-    """An archive on its way to the place that the client has for an exporter."""
+    """A writer of an archive to the client's destination for an exporter."""
 
     def __init__(
         self, session: Session, exporter: str, cancel: CancelToken, report: Report
@@ -175,6 +175,6 @@ class ArchiveWriter(io.RawIOBase):
                 raise RpcError(2, "the client answers an archive")
 
     def abandon(self) -> None:
-        """Give an archive up that is not whole."""
+        """Abandon an incomplete archive."""
         if self._stream is not None:
             self._stream.reset()

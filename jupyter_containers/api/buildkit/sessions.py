@@ -1,7 +1,7 @@
-"""Sessions: what a client lends to its builds, asked for over its own connection.
+"""Sessions: the resources of a client for its builds, requested over its own connection.
 
-Lifecycle: :func:`session` takes the connection of ``POST /session`` over and reads it until the
-client is gone.  While it is open, solves that name it may ask for files, secrets, agents and
+Lifecycle: :func:`session` hijacks the connection of ``POST /session`` and reads it until the client
+disconnects.  While it is open, solves that name it may request files, secrets, agents and
 credentials, from any thread.  When the client goes away, its builds are cancelled.
 """
 
@@ -53,20 +53,20 @@ class Session:
         metadata: Mapping[str, list[str]] | None = None,
         cancel: CancelToken | None = None,
     ) -> Stream:
-        """Begin a call of a method, which ``cancel`` ends."""
+        """Begin a call of a method; ``cancel`` ends it."""
         return self._connection.open(method, metadata, cancel)
 
     def ask(
         self, method: str, request: msgspec.Struct, declared: type[T], cancel: CancelToken
     ) -> T:
-        """Return the answer to a single question."""
+        """Send one request and return its response."""
         with self.open(method, cancel=cancel) as stream, self.linked(cancel):
             stream.send_last(request)
             return stream.single(declared)
 
     @contextlib.contextmanager
     def linked(self, cancel: CancelToken) -> Iterator[None]:
-        """Turn ``cancel`` on if the client goes away during the block."""
+        """Set ``cancel`` if the client disconnects during the block."""
         self._tokens.append(cancel)
         if self._connection.closed:
             cancel.cancel()
@@ -76,7 +76,7 @@ class Session:
             self._tokens.remove(cancel)
 
     def run(self) -> None:
-        """Read until the client is gone; cancel what uses it then."""
+        """Read until the client disconnects; then cancel the session's users."""
         try:
             self._connection.run()
         finally:
@@ -105,7 +105,7 @@ class Session:
 
 
 class Lent(Mapping[str, Credential]):
-    """The credentials that a session lends, each asked for when a registry is first used."""
+    """The credentials of a session, each requested when its registry is first used."""
 
     def __init__(self, lender: Session, cancel: CancelToken) -> None:
         self._session, self._cancel = lender, cancel
@@ -127,7 +127,7 @@ class Lent(Mapping[str, Credential]):
 
 
 def session(call: Call) -> None:
-    """Serve ``POST /session`` until the client goes away."""
+    """Serve ``POST /session`` until the client disconnects."""
     name = call.headers.get(_PREFIX + "Uuid", "")
     shared_key = call.headers.get(_PREFIX + "Sharedkey", "")
     if not 0 < len(name) <= _MOST_NAME or len(shared_key) > 4 * _MOST_NAME:

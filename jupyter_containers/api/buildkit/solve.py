@@ -1,4 +1,4 @@
-"""One build of a client: its attributes, files and secrets in, an image or files out."""
+"""One build for a client: attributes, files and secrets in, an image or files out."""
 
 from __future__ import annotations
 
@@ -56,7 +56,7 @@ _TITLES = {"local": "exporting to client directory", "tar": "exporting to client
 
 @dataclass(slots=True)
 class Solve:
-    """A build; ``cancel`` is turned on when its client or its session goes away."""
+    """A build; ``cancel`` is set when its client or its session disconnects."""
 
     engine: Engine
     state: BuildKitState
@@ -67,20 +67,20 @@ class Solve:
     upload: Upload | None = None
 
     def run(self, attributes: Mapping[str, str]) -> dict[str, str]:
-        """Build; return the facts that clients are told about the result."""
+        """Build; return the metadata of the result for the client."""
         with ExitStack() as stack:
-            return self._prepared(attributes, stack).build()
+            return self._prepare(attributes, stack).build()
 
     def answer(self, attributes: Mapping[str, str]) -> dict[str, bytes]:
-        """Return what a Dockerfile is asked instead of being built."""
+        """Return the result of a subrequest about the Dockerfile, without a build."""
         from jupyter_containers.api.buildkit.subrequests import answer
 
         with ExitStack() as stack:
-            prepared = self._prepared(attributes, stack)
+            prepared = self._prepare(attributes, stack)
             context, flags = prepared.question()
             return answer(self.engine, prepared.wanted.request, context, flags, prepared.text)
 
-    def _prepared(self, attributes: Mapping[str, str], stack: ExitStack) -> _Prepared:
+    def _prepare(self, attributes: Mapping[str, str], stack: ExitStack) -> _Prepared:
         check_frontend(self.request)
         wanted = Wanted.of(attributes)
         session = self.state.sessions.wait(self.request.session, self.cancel)
@@ -92,7 +92,7 @@ class Solve:
 
 @dataclass(slots=True)
 class _Prepared:
-    """A build whose session is there."""
+    """A build whose session is open."""
 
     solve: Solve
     wanted: Wanted
@@ -103,7 +103,7 @@ class _Prepared:
     text: bytes = b""
 
     def question(self) -> tuple[str, dict[str, Any]]:
-        """Return a context and flags with the Dockerfile alone."""
+        """Return context and flags for a subrequest, which needs only the Dockerfile."""
         context, flags = self._definition()
         flags.pop("ignore", None)
         wanted = {
@@ -114,7 +114,7 @@ class _Prepared:
         return context or str(self.files.scratch()), {**wanted, **flags}
 
     def _definition(self) -> tuple[str, dict[str, Any]]:
-        """Return the context, empty if the client has it, and the flags that name a Dockerfile."""
+        """Return the context (empty if the client has it) and the flags for the Dockerfile."""
         wanted = self.wanted
         if wanted.subfolder:
             raise InvalidArgumentError("contextsubdir of a build has no effect here")
@@ -143,7 +143,7 @@ class _Prepared:
         return "", {"file": str(place), "ignore": found.ignore}
 
     def build(self) -> dict[str, str]:
-        """Build and hand the result out."""
+        """Build and export the result."""
         request, cancel = self.solve.request, self.solve.cancel
         outputs = _Outputs(self)
         context, flags = self._definition()
@@ -171,7 +171,7 @@ class _Prepared:
         return outputs.finish(image)
 
     def _named(self) -> dict[str, Any]:
-        """Return the named contexts, those of the client as folders."""
+        """Return the named contexts; the client's are received into folders."""
         found = {}
         for name, value in self.wanted.named.items():
             kind, _, rest = value.partition(":")
@@ -188,7 +188,7 @@ class _Prepared:
         return {"build_contexts": found} if found else {}
 
     def _lent(self, context: str, flags: dict[str, Any]) -> dict[str, Any]:
-        """Return the secrets and agents that the Dockerfile asks for."""
+        """Return the secrets and agents that the Dockerfile uses."""
         wanted = {k: v for k, v in self.wanted.flags.items() if k in ("build_args", "target")}
         builds = self.solve.engine.builds
         if self.text:
@@ -196,7 +196,7 @@ class _Prepared:
                 return {}
             text = self.text.decode("utf-8", "replace")
             outline = builds.outline(str(self.files.scratch()), dockerfile=text, **wanted)
-        elif self.session.offers(GET_SECRET):  # as clients do where secrets were given
+        elif self.session.offers(GET_SECRET):  # as clients behave if secrets were given
             outline = builds.outline(context, **flags, **wanted)
         else:
             return {}
@@ -214,7 +214,7 @@ class _Prepared:
 
 
 def _check_address(name: str, value: str) -> None:
-    """Refuse what would be a path of this machine: the client has no say there."""
+    """Refuse a value that would be a path of this machine, which clients must not read."""
     if "://" not in value or value.startswith(("oci-layout:", "file:")):
         raise UnsupportedError(
             f"the context {name}={value} is no address", capability="contexts of this kind"
@@ -222,7 +222,7 @@ def _check_address(name: str, value: str) -> None:
 
 
 class _Outputs:
-    """Where a build's result goes: ``values`` for the builder, the rest afterwards."""
+    """The outputs of a build: ``values`` are for the builder, the others are sent afterwards."""
 
     def __init__(self, prepared: _Prepared) -> None:
         self._prepared = prepared
@@ -234,7 +234,7 @@ class _Outputs:
         exporters = prepared.solve.request.outputs
         self.values = tuple(self._output(str(n), one) for n, one in enumerate(exporters))
         if not exporters:
-            # Nothing is asked for but that it can be built; the cache keeps it.
+            # Only the build itself is requested; the cache keeps its result.
             self.values = ()
         prepared.vertices.export_title = self._title
 
@@ -247,7 +247,7 @@ class _Outputs:
         if one.type in _IN_STORE:
             self._names += [name for name in one.attrs.get("name", "").split(",") if name]
             if one.type == "moby":
-                pairs.pop("push", None)  # clients push what dockerd's own exporter made
+                pairs.pop("push", None)  # clients push the image of dockerd's own exporter
             self._pushed |= pairs.get("push", "") in ("true", "1")
             if self._names:
                 pairs["name"] = ",".join(str(Reference.parse(name)) for name in self._names)
@@ -270,12 +270,12 @@ class _Outputs:
         return _parsed({"type": one.type, "dest": "-", **pairs})
 
     def abandon(self) -> None:
-        """Give up what was begun."""
+        """Abandon unfinished archives."""
         if self.stream is not None:
             self.stream.abandon()
 
     def finish(self, image: Any) -> dict[str, str]:
-        """Send what the client takes; return the facts about the result."""
+        """Send the client its outputs; return the metadata of the result."""
         prepared = self._prepared
         digest = image.id
         with prepared.vertices.export() as step:
@@ -309,7 +309,7 @@ def _parsed(pairs: Mapping[str, str]) -> BuildOutput:
 
 
 def rpc_error(error: ContainersError, text: bytes = b"") -> RpcError:
-    """Return the error that a client is told, with the place in the Dockerfile."""
+    """Return the error for the client, with its location in the Dockerfile."""
     if isinstance(error, RpcError):
         return error
     if isinstance(error, OperationCancelledError):
@@ -336,7 +336,7 @@ def rpc_error(error: ContainersError, text: bytes = b"") -> RpcError:
 
 
 def _step_failed(error: StepFailedError) -> str:
-    """Return BuildKit's words for a step that failed: tools look for the code in them."""
+    """Return BuildKit's message for a failed step: tools parse the exit code from it."""
     words = re.sub(r"^\w+\s+(--\S+\s+)*", "", error.instruction)
     if not words:
         return error.message

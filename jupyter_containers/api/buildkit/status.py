@@ -1,8 +1,8 @@
 """A build's progress as vertices, statuses, logs and warnings.
 
 Tasks of the builder are vertices; a *transfer* (a layer that is pulled or pushed) is a status of
-the vertex that was started last.  A :class:`Progress` keeps what no client has read yet: up to a
-limit, above which the build waits for the client.
+the vertex that was started last.  A :class:`Progress` buffers unread messages, up to a limit above
+which the build waits for the client.
 """
 
 from __future__ import annotations
@@ -44,12 +44,12 @@ _STREAMS = {"stdout": 1, "stderr": 2}
 
 
 def now() -> Timestamp:
-    """Return the present moment."""
+    """Return the current time."""
     return Timestamp.of(time.time_ns())
 
 
 class Progress:
-    """The news of one build, from any thread; read by one client."""
+    """The progress messages of one build, added by any thread and read by one client."""
 
     def __init__(self, ref: str, cancel: CancelToken) -> None:
         self.ref, self.cancel = ref, cancel
@@ -59,25 +59,25 @@ class Progress:
         self._changed = threading.Condition()
 
     def tell(self, news: StatusResponse) -> None:
-        """Add news; wait while a client reads too slowly."""
+        """Add a message; wait while a client reads too slowly."""
         data = encode(news)
         with self._changed:
             while self._held > _MOST_UNREAD and not self.cancel.cancelled:
                 if not self._watched and news.logs:
-                    return  # nobody has come for them
+                    return  # no client reads them
                 self._changed.wait(0.1)
             self._news.append(data)
             self._held += len(data)
             self._changed.notify_all()
 
     def end(self) -> None:
-        """Say that the build is over."""
+        """Mark the build as ended."""
         with self._changed:
             self._ended = True
             self._changed.notify_all()
 
     def read(self, cancel: CancelToken) -> Iterator[bytes]:
-        """Yield the news, as encoded messages, until the build is over."""
+        """Yield the encoded messages until the build has ended."""
         with self._changed:
             self._watched = True
         while True:
@@ -94,7 +94,7 @@ class Progress:
 
 
 class Step:
-    """A vertex that is under way."""
+    """A running vertex."""
 
     def __init__(self, progress: Progress, name: str, started: Timestamp) -> None:
         text = f"{progress.ref}\0{name}\0{started.seconds}.{started.nanos}"
@@ -103,7 +103,7 @@ class Step:
         self._parts: dict[str, tuple[Timestamp, float]] = {}
 
     def vertex(self, *, cached: bool = False, error: str = "", ended: bool = False) -> None:
-        """Send the vertex as it is now."""
+        """Send the current state of the vertex."""
         one = Vertex(
             digest=self.digest,
             name=self.name,
@@ -141,7 +141,7 @@ class Step:
 
 
 class Vertices:
-    """Turns the builder's events into news of a :class:`Progress`; a sink."""
+    """Translates the builder's events into messages of a :class:`Progress`; a sink."""
 
     def __init__(self, progress: Progress) -> None:
         self._progress = progress
@@ -161,7 +161,7 @@ class Vertices:
 
     @contextmanager
     def export(self) -> Iterator[Step]:
-        """Send the export's vertex, which transfers may have begun, to its end."""
+        """Complete the export's vertex, which transfers may have started."""
         with self._lock:
             one = self._exporting()
         try:
@@ -172,7 +172,7 @@ class Vertices:
         one.vertex(ended=True)
 
     def export_reporter(self, name: str) -> Callable[[int], None]:
-        """Return a reporter of the bytes of a part of the export."""
+        """Return a function that reports the bytes of a part of the export."""
 
         def report(count: int) -> None:
             with self._lock:
@@ -183,7 +183,7 @@ class Vertices:
 
     @contextmanager
     def step(self, name: str) -> Iterator[Step]:
-        """Send a vertex for the time of the block."""
+        """Send a vertex that lasts for the block."""
         one = Step(self._progress, name, now())
         self._last = one
         one.vertex()
@@ -211,7 +211,7 @@ class Vertices:
 
     def _started(self, event: TaskStarted) -> None:
         if event.task == CHECKS or event.task == "save" or event.task.startswith("export-"):
-            return  # shown otherwise: as warnings, and as the export's vertex
+            return  # shown as warnings, and as the export's vertex
         if event.task.startswith(WARNING):
             self._warn(event.title.removeprefix("WARNING: ").encode())
             return
@@ -236,14 +236,14 @@ class Vertices:
         if step is None:
             return
         if event.outcome == "failed":
-            self._failed.append(step)  # its error is known when the build ends
+            self._failed.append(step)  # its error is known once the build ends
         elif event.outcome == "cancelled":
             step.vertex(error=_CANCELED, ended=True)
         else:
             step.vertex(cached=event.outcome == "cached", ended=True)
 
     def fail(self, text: str) -> None:
-        """End the step that failed with the error of the build."""
+        """End the failed step with the error of the build."""
         with self._lock:
             while self._failed:
                 self._failed.pop().vertex(error=text, ended=True)

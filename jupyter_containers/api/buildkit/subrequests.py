@@ -1,4 +1,4 @@
-"""Answers about a Dockerfile that is not built (``--call``, ``--check``), as BuildKit's."""
+"""BuildKit's subrequests (``--call``, ``--check``): answers about a Dockerfile without a build."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ _VERSION = "1.0.0"
 def answer(
     engine: Engine, request: str, context: str, flags: dict[str, Any], text: bytes
 ) -> dict[str, bytes]:
-    """Return the metadata that answers a request, for people and as JSON."""
+    """Return the metadata that answers a request, as text and as JSON."""
     from jupyter_containers.commands.render.outline import OutlineText, targets_table
 
     if request == LINT:

@@ -2,10 +2,10 @@
 
 A *message* is a :class:`msgspec.Struct` whose fields are ``Annotated[type, number]``.  Types are
 ``str``, ``bytes``, ``int`` (a varint: int64, uint32, an enumeration), ``bool``, a message, lists of
-these, and ``dict`` with texts as keys.  Unknown fields are skipped, as the format demands.
+these, and ``dict`` with texts as keys.  Unknown fields are skipped, as the format requires.
 
-Own code, because the official runtime takes 25 ms and 6 MB to load, ten times as much as all
-messages of a cached build take here; the format fits on one page.
+This is hand-written because the official runtime takes 25 ms and 6 MB to load, ten times as much as
+all messages of a cached build take here, and the format fits on one page.
 """
 
 from __future__ import annotations
@@ -27,7 +27,7 @@ _MOST_DEPTH = 32
 
 
 class MessageError(InvalidArgumentError):
-    """Bytes that are not the message that was expected."""
+    """Bytes that do not encode the expected message."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,7 +53,7 @@ def _fields(declared: type[msgspec.Struct]) -> dict[int, _Field]:
 
 
 def _field(name: str, inner: Any) -> _Field:
-    if get_origin(inner) in (Union, types.UnionType):  # of an optional message
+    if get_origin(inner) in (Union, types.UnionType):  # for an optional message
         return _Field(name, get_args(inner)[0])
     if get_origin(inner) is list:
         return _Field(name, get_args(inner)[0], repeated=True)
@@ -63,7 +63,7 @@ def _field(name: str, inner: Any) -> _Field:
 
 
 def encode(message: msgspec.Struct) -> bytes:
-    """Return a message's bytes; fields with their type's empty value are left out."""
+    """Return a message's bytes; fields with the default value of their type are left out."""
     out = bytearray()
     for number, field in _fields(type(message)).items():
         value = getattr(message, field.name)
@@ -82,7 +82,7 @@ def encode(message: msgspec.Struct) -> bytes:
 
 
 def _put(out: bytearray, number: int, value: Any) -> None:
-    if isinstance(value, int):  # a truth value too
+    if isinstance(value, int):  # also a bool
         _put_varint(out, number << 3 | _VARINT)
         _put_varint(out, int(value) & _MASK)
         return
@@ -103,7 +103,7 @@ def _put_varint(out: bytearray, value: int) -> None:
 
 
 def decode(declared: type[T], data: bytes | memoryview) -> T:
-    """Return the message that the bytes are; raise :class:`MessageError`."""
+    """Decode a message; raise :class:`MessageError`."""
     return _decode(declared, memoryview(data), 0)
 
 
@@ -149,7 +149,7 @@ def _value(field: _Field, raw: int | memoryview, depth: int) -> Any:
         try:
             return str(raw, "utf-8")
         except UnicodeDecodeError:
-            # Names of files may be any bytes.
+            # File names may be any bytes.
             return str(raw, "utf-8", "surrogateescape")
     elif kind is bytes:
         return bytes(raw)

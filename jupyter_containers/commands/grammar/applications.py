@@ -1,4 +1,4 @@
-"""The commands that bring applications of Compose files up, look at them and take them down."""
+"""The Compose commands that bring applications up, inspect them and take them down."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ _FORMAT = Flag("format", "Go template (or 'table …', 'json') for the output")
 _QUIET_IDS = Flag("quiet", "Only IDs", "bool", "q")
 _TIMEOUT = Flag("timeout", "Seconds before a container is killed", "int", "t")
 _INDEX = Flag("index", "Number of the container, of a service that has several", "int")
-_NO_DEPS = Flag("no-deps", "Leave out what the services depend on", "bool")
+_NO_DEPS = Flag("no-deps", "Do not start dependencies", "bool")
 _REMOVE_ORPHANS = Flag(
     "remove-orphans", "Remove containers of services that the file does not have", "bool"
 )
@@ -49,9 +49,9 @@ _TIMESTAMPS = Flag("timestamps", "Show times", "bool", "t")
 
 _CREATE = (
     _BUILD,
-    Flag("force-recreate", "Make containers again also where nothing has changed", "bool"),
-    Flag("no-build", "Build no image, also where there is none", "bool"),
-    Flag("no-recreate", "Make no container again, also where something has changed", "bool"),
+    Flag("force-recreate", "Recreate containers even if nothing has changed", "bool"),
+    Flag("no-build", "Do not build images, even if they are missing", "bool"),
+    Flag("no-recreate", "Do not recreate containers, even if they have changed", "bool"),
     _PULL,
     Flag("quiet-pull", "Show no progress of pulls", "bool"),
     _REMOVE_ORPHANS,
@@ -60,7 +60,7 @@ _CREATE = (
 _UP = (
     Flag("abort-on-container-exit", "Stop all when a container ends", "bool"),
     Flag("abort-on-container-failure", "Stop all when a container fails", "bool"),
-    Flag("always-recreate-deps", "Make dependencies again too", "bool"),
+    Flag("always-recreate-deps", "Recreate dependencies too", "bool"),
     Flag("attach", "Show the output of these services only", "list"),
     Flag("attach-dependencies", "Show the output of dependencies too", "bool"),
     Flag("detach", "Leave them running in the background", "bool", "d"),
@@ -71,14 +71,14 @@ _UP = (
     _NO_DEPS,
     _NO_PREFIX,
     Flag("no-start", "Create the containers only", "bool"),
-    Flag("renew-anon-volumes", "Make anonymous volumes again", "bool", "V"),
+    Flag("renew-anon-volumes", "Recreate anonymous volumes", "bool", "V"),
     Flag("timeout", "Seconds before a container is killed", "int", "t"),
     Flag("timestamps", "Show times", "bool"),
     Flag("wait", "Wait until the services run, and are healthy", "bool"),
     Flag("wait-timeout", "Seconds to wait at most", "int"),
     Flag("watch", "Follow changes of files (develop.watch)", "bool", "w"),
 )
-_LEFT = Interrupted("what is there stays; compose down removes it")
+_LEFT = Interrupted("existing objects stay; compose down removes them")
 
 
 def _verb(
@@ -222,7 +222,7 @@ VERBS: tuple[Verb, ...] = (
             _WORKDIR,
         ),
         (_SERVICE, _COMMAND),
-        examples=(("run --rm -T job echo hello", "what it depends on is started before"),),
+        examples=(("run --rm -T job echo hello", "its dependencies are started first"),),
         starts=True,
     ),
     _verb(
@@ -248,7 +248,7 @@ VERBS: tuple[Verb, ...] = (
         "wait",
         "Wait until a container of the services exits, and exit with its code",
         "wait",
-        (Flag("down-project", "Take the project down then", "bool"),),
+        (Flag("down-project", "Take the project down afterwards", "bool"),),
         (Operand("services", "SERVICE", "some"),),
         examples=(("wait job", ""),),
     ),
@@ -286,7 +286,7 @@ VERBS: tuple[Verb, ...] = (
         "Show the output of services",
         "projects:logs",
         (
-            Flag("follow", "Go on until all have ended", "bool", "f"),
+            Flag("follow", "Follow the output until all have ended", "bool", "f"),
             _INDEX,
             _COLOURLESS,
             _NO_PREFIX,
@@ -367,7 +367,7 @@ VERBS: tuple[Verb, ...] = (
             Flag("push", "Push the images when they are built", "bool"),
             Flag("quiet", "Show no progress", "bool", "q"),
             Flag("ssh", "Agent or keys for RUN --mount=type=ssh", "list"),
-            Flag("with-dependencies", "Build what they depend on too", "bool"),
+            Flag("with-dependencies", "Build their dependencies too", "bool"),
         ),
         examples=(("build", "all services with a build section"),),
         interrupted=Interrupted("no image was made"),

@@ -8,7 +8,7 @@ from jupyter_containers.commands.grammar.containers import CREATE_FLAGS
 from jupyter_containers.commands.grammar.data import INPUT, RESULT
 from jupyter_containers.commands.words import Call, Flag, Operand, Verb
 
-# What the session itself needs: its first process, its pipe, its end.
+# Reserved for the session itself: its first process, its pipe, its end.
 _OWN = ("attach", "cidfile", "entrypoint", "init", "interactive", "restart", "rm", "tty")
 _LANGUAGE = Flag("language", "Language of the cells (python)", values=("python",))
 _TIMEOUT = Flag("timeout", "Interrupt a cell after so many seconds", metavar="seconds")

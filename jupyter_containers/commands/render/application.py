@@ -1,4 +1,4 @@
-"""An application as a picture: its services with state, health and ports, and who needs whom.
+"""Renders an application as a picture: services with state, health and ports, and dependencies.
 
 The picture is one SVG in the page's own colours, light or dark.  An application of more than
 :data:`MOST_DRAWN` services, and a place without HTML, has a table.
@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 
 Tone = Literal["good", "waiting", "bad", "off"]
 MOST_DRAWN = 20
-# Told apart on white and on black, also by those who do not see red and green.
+# Distinguishable on white and on black, also with red-green colour blindness.
 COLOURS = (
     "#3b78d8",
     "#d9822b",
@@ -250,7 +250,7 @@ def _words(
 
 
 def _in_few_words(service: ServiceStatus) -> str:
-    """Return the state without what its health says already."""
+    """Return the state without repeating its health."""
     return service.health if service.state == "running" and service.health else words_of(service)
 
 
@@ -267,7 +267,7 @@ def _number(code: int | None) -> int:
 
 
 class ApplicationView(Showable, Plain):
-    """An application as a notebook shows it; ``application`` is the object to go on with."""
+    """An application in a notebook; ``application`` is the object itself."""
 
     def __init__(self, application: Application, status: ProjectStatus, base: str = "") -> None:
         self.application, self.status, self.base = application, status, base
@@ -290,7 +290,7 @@ class ApplicationView(Showable, Plain):
 
     @property
     def summary(self) -> str:
-        """The project's name and how its containers are."""
+        """The project's name and the status of its containers."""
         return f"{self.status.name}  {self.status.status_text or 'no containers'}"
 
     def __str__(self) -> str:

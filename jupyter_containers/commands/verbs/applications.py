@@ -50,13 +50,13 @@ class ExitCode(Text):
         return found
 
     def _ipython_display_(self) -> None:
-        """Show the text, if there is one: what was written stands above."""
+        """Show the text, if any; the output is displayed already."""
         if self:
-            raise NotImplementedError  # IPython's word for: show it the usual way
+            raise NotImplementedError  # IPython's signal for the usual display
 
 
 def application(session: Session, parsed: Parsed) -> Application:
-    """Return the application that the flags before the verb name."""
+    """Return the application selected by the flags before the verb."""
     files = tuple(parsed.flag("files", ()))
     source: Any = list(files) or None
     if "-" in files or (not files and isinstance(session.stdin, bytes)):
@@ -74,7 +74,7 @@ def application(session: Session, parsed: Parsed) -> Application:
 
 
 def progress(session: Session, parsed: Parsed) -> AbstractContextManager[EventSink]:
-    """Return the display that ``--progress`` asks for; lines as Compose's without a terminal."""
+    """Return the display for ``--progress``; without a terminal, lines like Compose's."""
     from jupyter_containers.commands.render.project import ProjectProgress
 
     form = parsed.flag("progress", "auto")
@@ -103,7 +103,7 @@ def _given(parsed: Parsed, keys: Sequence[str]) -> dict[str, Any]:
 
 
 def counts_of(texts: Sequence[str]) -> dict[str, int]:
-    """Return what ``SERVICE=NUMBER`` says, by service."""
+    """Parse ``SERVICE=NUMBER``; return the numbers by service."""
     found = {}
     for text in texts:
         name, equals, number = text.partition("=")
@@ -134,7 +134,7 @@ def _check_up(parsed: Parsed) -> None:
 
 
 def up(session: Session, parsed: Parsed) -> Any:
-    """Bring services up; in the foreground pass their output on until they have ended."""
+    """Bring services up; in the foreground forward their output until they have ended."""
     _check_up(parsed)
     app, services = application(session, parsed), _services(parsed)
     flags = _given(parsed, _CREATING)
@@ -179,7 +179,7 @@ def _nowhere(stream: str, data: bytes) -> None:
 
 
 def create(session: Session, parsed: Parsed) -> None:
-    """Create containers and start none."""
+    """Create containers without starting them."""
     flags = _given(parsed, _CREATING)
     flags["scale"] = counts_of(parsed.flag("scale", ()))
     with progress(session, parsed) as emit:
@@ -187,7 +187,7 @@ def create(session: Session, parsed: Parsed) -> None:
 
 
 def act(session: Session, parsed: Parsed) -> None:
-    """Do what the application's method of the verb's name does, with the verb's own flags."""
+    """Call the application's method with the verb's name, with the verb's own flags."""
     assert parsed.verb is not None
     method = parsed.verb.name.rpartition(" ")[2]
     flags = {key: value for key, value in parsed.flags.items() if key not in _OF_PROJECT}
@@ -196,7 +196,7 @@ def act(session: Session, parsed: Parsed) -> None:
 
 
 def remove(session: Session, parsed: Parsed) -> None:
-    """Remove containers that have ended, after a question."""
+    """Remove stopped containers after confirmation."""
     from jupyter_containers.events import warn
 
     app, services = application(session, parsed), _services(parsed)
@@ -281,7 +281,7 @@ def _environment(parsed: Parsed) -> tuple[str, ...]:
 
 
 def _wants_terminal(session: Session, parsed: Parsed) -> bool:
-    """Return whether the process gets a terminal: asked for, or both ends are one."""
+    """Return whether the process gets a terminal: on request, or if both ends are terminals."""
     if parsed.flag("no_tty") or parsed.flag("detach"):
         return False
     if parsed.flag("tty"):
@@ -314,7 +314,7 @@ def execute(session: Session, parsed: Parsed) -> Any:
 
 
 def wait(session: Session, parsed: Parsed) -> ExitCode:
-    """Wait for the end of a container; end with its exit code."""
+    """Wait until a container exits; return its exit code."""
     app = application(session, parsed)
     codes = app.wait(*_services(parsed))
     name, code = next(iter(codes.items()))
@@ -354,12 +354,12 @@ def watch(session: Session, parsed: Parsed) -> None:
         if not parsed.flag("no_up") and not parsed.flag("watch"):
             app.up(*services, emit=emit, build=True)
         watcher = app.watch(*services, emit=emit, prune=parsed.flag("prune", True))
-        for text in _told(watcher):
+        for text in _lines(watcher):
             if session.on_output is not None:
                 session.on_output("stdout", f"{text}\n".encode())
 
 
-def _told(watcher: Any) -> Iterator[str]:
+def _lines(watcher: Any) -> Iterator[str]:
     yield "Watch enabled"
     for change in watcher:
         yield str(change)

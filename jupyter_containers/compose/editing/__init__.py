@@ -1,4 +1,4 @@
-"""Help for a person who writes a Compose file: findings, completion, descriptions of keys.
+"""Editing assistance for Compose files: findings, completion, descriptions of keys.
 
-The text is unfinished most of the time, so nothing here needs it to be YAML.
+The text is unfinished most of the time, so it need not be valid YAML.
 """

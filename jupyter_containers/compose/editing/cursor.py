@@ -1,4 +1,4 @@
-"""The place of a cursor in the unfinished text of a Compose file.
+"""The position of a cursor in the unfinished text of a Compose file.
 
 Indentation decides, as it does in YAML: the *path* of a line are the keys above it that are
 indented less. Items of lists count as 0; flow collections are read in one line only.
@@ -36,7 +36,7 @@ class Line:
 
 @dataclass(frozen=True, slots=True)
 class Cursor:
-    """What is being written.
+    """The context of the word at a cursor.
 
     ``path`` leads to the mapping or list that holds the word; with ``in_value`` to the key whose
     value it is.  ``token`` is the word up to the cursor, ``given`` are keys that the mapping has.
@@ -65,7 +65,7 @@ def read_line(text: str) -> Line | None:
 
 
 def cursor_at(lines: Sequence[str], number: int, column: int) -> Cursor | None:
-    """Return the place of a cursor; None in a comment and in a block of text."""
+    """Return the context of a cursor; None in a comment or a block scalar."""
     before = lines[number][:column]
     if "\t" in before or re.search(r"(^|\s)#", before):
         return None
@@ -88,7 +88,7 @@ def cursor_at(lines: Sequence[str], number: int, column: int) -> Cursor | None:
 
 
 def path_of(lines: Sequence[str], number: int) -> tuple[Path, Line] | None:
-    """Return the path of the key in a line, and the line's parts; None where there is no key."""
+    """Return the path of the key in a line, and the line's parts; None if there is no key."""
     line = read_line(lines[number])
     if line is None or line.key is None:
         return None
@@ -114,7 +114,7 @@ def names_of(lines: Sequence[str], section: str) -> list[str]:
 
 
 def _above(lines: Sequence[str], number: int, line: Line) -> tuple[Path, bool]:
-    """Return the path to what holds a line, and whether that is a block of text."""
+    """Return the path to the parent of a line, and whether that is a block scalar."""
     path: list[str | int] = []
     limit, in_item = line.indent, bool(line.dashes)
     for text in reversed(lines[:number]):

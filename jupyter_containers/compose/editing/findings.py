@@ -1,6 +1,6 @@
-"""All mistakes of a Compose file that can be seen at once, each at its place.
+"""Finds all mistakes of a Compose file at once, each with its position.
 
-``load`` raises the first mistake; a person who writes wants to see every one.  So each field is
+``load`` raises only the first mistake; an editor shows all of them.  So each field is
 checked by itself, and only a text without mistakes of that kind is read as a whole.
 """
 
@@ -146,7 +146,7 @@ def _whole(checked: Checked, documents: list[Any]) -> Iterator[Finding]:
 
 
 def _unset(documents: list[Any], checked: Checked) -> Iterator[Finding]:
-    """Yield a warning where a variable without a value is used first."""
+    """Yield a warning at the first use of each variable without a value."""
     names: dict[str, None] = {}
     for document in documents:
         try:
@@ -180,7 +180,7 @@ def _at(text: str, node: Node, problem: ModelError) -> Finding:
 
 
 def _located(text: str, error: ComposeFileError) -> Finding:
-    """Return an error of the text; one of another file stands where that file is named."""
+    """Return an error as a finding; one of another file is placed where the text names it."""
     where: SourceLocation = error.location
     message = error.message.removeprefix(f"{where}: ")
     if where.filename != "the cell":
@@ -190,7 +190,7 @@ def _located(text: str, error: ComposeFileError) -> Finding:
 
 
 def _mentioned(text: str, message: str) -> tuple[int, int]:
-    """Return where the text names a file that a message is about."""
+    """Return the position at which the text names the file of a message."""
     for word in re.findall(r"[\w./-]*\w\.?\w*", message):
         name = os.path.basename(word)
         if len(name) < 4 or "." not in name:

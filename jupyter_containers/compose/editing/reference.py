@@ -1,4 +1,4 @@
-"""A short description of each key of a Compose file, shown beside the text that is written.
+"""A short description of each key of a Compose file, shown while editing.
 
 A key is named ``FIELD.KEY``: the nearest field of the specification that it is in, and itself; the
 names of services and the positions in lists are left out.
@@ -34,7 +34,7 @@ _ALIKE = {
 
 
 def described(key: str) -> Meaning | None:
-    """Return what a key means; None where nothing is said about it."""
+    """Return the description of a key; None if there is none."""
     found = MEANINGS.get(key)
     if found is None:
         field, _, name = key.rpartition(".")
@@ -114,7 +114,7 @@ MEANINGS: Mapping[str, tuple[str] | tuple[str, tuple[str, ...]]] = {
     "services.gpus": ("GPUs.", ("gpus: all",)),
     "services.hostname": ("The container's host name.",),
     "services.healthcheck": (
-        "A command that tells whether the service works.",
+        "A command that checks whether the service works.",
         ("healthcheck:", "  test: curl -f http://localhost", "  interval: 5s"),
     ),
     "services.image": ("The image; with `build`, the name of what is built.", ("image: redis:7",)),

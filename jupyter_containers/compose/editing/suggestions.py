@@ -1,4 +1,4 @@
-"""What may stand at a cursor: keys of the specification, their values, names of the application."""
+"""Completion at a cursor: keys of the specification, their values, names of the application."""
 
 from __future__ import annotations
 
@@ -50,7 +50,7 @@ class Description:
 
 
 def suggest(text: str, line: int, column: int, names: Names) -> tuple[str, list[str]]:
-    """Return the word before a cursor, and what may stand in its place; lines count from 0."""
+    """Return the word before a cursor and its possible replacements; lines count from 0."""
     lines = text.split("\n")
     cursor = cursor_at(lines, line, column)
     if cursor is None:
@@ -60,7 +60,7 @@ def suggest(text: str, line: int, column: int, names: Names) -> tuple[str, list[
 
 
 def describe(text: str, line: int, column: int) -> Description | None:
-    """Return what the key at a place means; None where there is none."""
+    """Return the description of the key at a position; None if there is none."""
     lines = text.split("\n")
     found = path_of(lines, line) if line < len(lines) else None
     if found is None:
@@ -75,7 +75,7 @@ def describe(text: str, line: int, column: int) -> Description | None:
 
 
 def shape_at(path: Path) -> Shape | None:
-    """Return the shape of what stands at a path; None where the specification has nothing."""
+    """Return the shape of the value at a path; None if the specification has none."""
     shape: Shape | None = PROJECT
     for step in path:
         if isinstance(step, int):
@@ -127,7 +127,7 @@ def _candidates(lines: Sequence[str], cursor: Cursor, names: Names) -> Iterable[
 
 
 def _names_as_keys(lines: Sequence[str], cursor: Cursor) -> Iterable[str]:
-    """Yield names where a mapping has those of services or networks as its keys."""
+    """Yield names for a mapping whose keys are services or networks."""
     match cursor.path:
         case ("services", own, "depends_on"):
             known = [name for name in names_of(lines, "services") if name != own]

@@ -1,8 +1,8 @@
-"""An application as the caller holds it: the services of a Compose file, with verbs.
+"""The public ``Application``: the services of a Compose file, with one method for each verb.
 
-Every verb reads the file again and looks at what exists, so an edited file takes effect with the
-next ``up``.  An application without a file is known by its project's name alone: then verbs that
-make nothing (``down``, ``ps``, ``logs``, ``stop`` …) work from the labels.
+Every verb reads the file and the state of the containers again, so an edited file takes effect with
+the next ``up``.  An application without a file is known by its project's name alone: then verbs
+that create nothing (``down``, ``ps``, ``logs``, ``stop`` …) work from the labels.
 """
 
 from __future__ import annotations
@@ -46,7 +46,7 @@ if TYPE_CHECKING:
 
 
 class Application(Looking):
-    """The services of a Compose file, by ``engine.compose(…)``."""
+    """The services of a Compose file; returned by ``engine.compose(…)``."""
 
     def __init__(self, nouns: Nouns, options: LoadOptions, folder: Path) -> None:
         super().__init__(ProjectView(nouns, options))
@@ -64,9 +64,9 @@ class Application(Looking):
         cancel: CancelToken | None = None,
         **flags: Any,
     ) -> Running:
-        """Create and start the services, or some and what they depend on; leave them running.
+        """Create and start all services, or some with their dependencies; leave them running.
 
-        What has not changed stays as it is; what has is made again.  As ``with app.up():`` the
+        Unchanged containers stay; changed ones are recreated.  As ``with app.up():`` the
         application is taken down at the end of the block.  An interrupt leaves a project that
         :meth:`down` removes.  ``flags`` are Docker Compose's: ``build``, ``no_build``, ``pull``,
         ``quiet_pull``, ``scale`` (``{service: number}``), ``force_recreate``, ``no_recreate``,
@@ -87,13 +87,13 @@ class Application(Looking):
         return Running(self)
 
     def create(self, *services: str, emit: EventSink = discard, **flags: Any) -> None:
-        """Create the containers of the services and start none; ``flags`` are those of ``up``."""
+        """Create the services' containers without starting them; ``flags`` are those of ``up``."""
         self.up(*services, no_start=True, emit=emit, **flags)
 
     def scale(
         self, counts: Mapping[str, int], *, no_deps: bool = False, emit: EventSink = discard
     ) -> None:
-        """Set the number of containers of services."""
+        """Set the number of containers of each service."""
         self.up(*counts, scale=counts, no_deps=no_deps, emit=emit)
 
     def foreground(
@@ -109,9 +109,9 @@ class Application(Looking):
         emit: EventSink = discard,
         **flags: Any,
     ) -> int:
-        """Create and start the services and stay until they have ended; return the exit code.
+        """Create and start the services, wait until they have ended, and return the exit code.
 
-        ``on_line`` receives what they write.  An interrupt stops them, a second one kills them.
+        ``on_line`` receives their output.  An interrupt stops them, a second one kills them.
         Any other ``flags`` are those of :meth:`up`.
         """
         project, wish, images = self._wishes(services, flags)
@@ -154,9 +154,9 @@ class Application(Looking):
         emit: EventSink = discard,
         cancel: CancelToken | None = None,
     ) -> None:
-        """Stop and remove the containers and networks; ``volumes`` with their files, on request.
+        """Stop and remove the containers and networks, with ``volumes`` also the volumes.
 
-        ``rmi`` removes images too: ``all``, or ``local`` for those without a name of their own.
+        ``rmi`` removes images too: ``all``, or ``local`` for those without an explicit name.
         """
         if rmi not in ("", "all", "local"):
             raise InvalidArgumentError(f"invalid value for --rmi: {rmi!r}", hint="local or all")
@@ -171,14 +171,14 @@ class Application(Looking):
             self._bringing.down(project, wish, rmi, reporter, cancel or CancelToken())
 
     def plan(self, *services: str, **flags: Any) -> Plan:
-        """Return what :meth:`up` would do with the images that are here; change nothing."""
+        """Return the plan of :meth:`up` for the local images; change nothing."""
         project, wish, _ = self._wishes(services, flags)
         return self._bringing.plan(project, wish)
 
     def _wishes(
         self, services: Sequence[str], flags: Mapping[str, Any]
     ) -> tuple[Project, UpWish, ImageWish]:
-        """Return the project and what the flags of ``up`` mean for it."""
+        """Return the project and the options that the flags of ``up`` stand for."""
         unknown = sorted(set(flags) - _UP)
         if unknown:
             raise InvalidArgumentError(
@@ -210,7 +210,7 @@ class Application(Looking):
         )
         return scaled(project, flags.get("scale") or {}), wish, images
 
-    # -- what containers do ----------------------------------------------------------------------
+    # -- lifecycle ----------------------------------------------------------------------
 
     def start(
         self,
@@ -219,7 +219,7 @@ class Application(Looking):
         wait_timeout: float | None = None,
         emit: EventSink = discard,
     ) -> None:
-        """Start containers that were made, after those that they depend on."""
+        """Start existing containers, each after its dependencies."""
 
         def make(work: _Work) -> Plan:
             return lifecycle.plan_start(work.seen, work.waits, services, wait=wait)
@@ -227,7 +227,7 @@ class Application(Looking):
         self._carry_out(services, make, emit, wait_timeout)
 
     def stop(self, *services: str, timeout: float | None = None, emit: EventSink = discard) -> None:
-        """Stop containers, before those that they depend on."""
+        """Stop containers, each before its dependencies."""
         self._carry_out(
             services,
             lambda work: lifecycle.plan_stop(work.seen, work.waits, services, timeout),
@@ -241,7 +241,7 @@ class Application(Looking):
         no_deps: bool = False,
         emit: EventSink = discard,
     ) -> None:
-        """Stop containers and start them, those that are to be restarted with them too."""
+        """Restart containers, with the dependents that declare ``restart: true``."""
 
         def make(work: _Work) -> Plan:
             return lifecycle.plan_restart(work.seen, work.waits, services, timeout, no_deps=no_deps)
@@ -255,7 +255,7 @@ class Application(Looking):
         remove_orphans: bool = False,
         emit: EventSink = discard,
     ) -> None:
-        """Send a signal to the containers that run."""
+        """Send a signal to the running containers."""
 
         def make(work: _Work) -> Plan:
             return lifecycle.plan_kill(work.seen, services, signal, oneoff=remove_orphans)
@@ -263,11 +263,11 @@ class Application(Looking):
         self._carry_out(services, make, emit)
 
     def pause(self, *services: str, emit: EventSink = discard) -> None:
-        """Freeze the containers that run."""
+        """Freeze the running containers."""
         self._carry_out(services, lambda work: lifecycle.plan_pause(work.seen, services), emit)
 
     def unpause(self, *services: str, emit: EventSink = discard) -> None:
-        """Let frozen containers go on."""
+        """Resume frozen containers."""
         self._carry_out(services, lambda work: lifecycle.plan_unpause(work.seen, services), emit)
 
     def removable(self, *services: str) -> list[Instance]:
@@ -282,7 +282,7 @@ class Application(Looking):
         volumes: bool = False,
         emit: EventSink = discard,
     ) -> list[str]:
-        """Remove containers that do not run, with ``stop`` those that do; return their names."""
+        """Remove stopped containers, with ``stop`` running ones too; return their names."""
         if stop:
             self.stop(*services, emit=emit)
         instances = self.removable(*services)
@@ -294,7 +294,7 @@ class Application(Looking):
         return [one.name for one in instances]
 
     def wait(self, *services: str, cancel: CancelToken | None = None) -> dict[str, int]:
-        """Wait until one of the services' containers has ended; return exit codes by name."""
+        """Wait until one of the services' containers has exited; return exit codes by name."""
         found = self._view.of_services(self._view.project_if_any(), services)
         if not found:
             raise NotFoundError(f'no containers for project "{self.name}"', hint="compose up -d")
@@ -324,7 +324,7 @@ class Application(Looking):
         check: bool = True,
         **flags: Any,
     ) -> Container | RunResult:
-        """Run one command in a new container of a service, after what it depends on has started.
+        """Run one command in a new container of a service, after its dependencies have started.
 
         ``flags`` are ``no_deps``, ``build``, ``pull``, ``remove_orphans``, and fields of
         :class:`RunWish` (``env``, ``user``, ``remove`` …).
@@ -348,7 +348,7 @@ class Application(Looking):
         remove_orphans: bool = False,
         emit: EventSink = discard,
     ) -> tuple[str, Sequence[str] | None, dict[str, Any]]:
-        """Start what a service depends on; return image, command and flags of a one-off container.
+        """Start a service's dependencies; return image, command and flags of a one-off container.
 
         These are the arguments of :meth:`ContainerService.run`.
         """
@@ -375,7 +375,7 @@ class Application(Looking):
         return project.image(service), words, {**flags, "pull": "never"}
 
     def one(self, service: str, index: int = 0) -> Container:
-        """Return a running container of a service, by default the first."""
+        """Return a service's running container, by default the first."""
         return self._view.one(self._view.project_if_any(), service, index)
 
     def _start_dependencies(
@@ -432,7 +432,7 @@ class Application(Looking):
         policy: str = "",
         emit: EventSink = discard,
     ) -> None:
-        """Fetch the images of services from their registries."""
+        """Pull the images of services from their registries."""
         project = self._view.project(services)
         wanted: dict[str, list[str]] = {}
         for service, model in project.services.items():
@@ -457,7 +457,7 @@ class Application(Looking):
         ignore_push_failures: bool = False,
         emit: EventSink = discard,
     ) -> dict[str, str]:
-        """Send the images of services that are built to their registries; return digests."""
+        """Push the images that services build to their registries; return digests."""
         project = self._view.project(services)
         pushed = {}
         with self._reporting(emit, project):
@@ -498,7 +498,7 @@ class Application(Looking):
     # -- watching files --------------------------------------------------------------------------
 
     def watch(self, *services: str, emit: EventSink = discard, **flags: Any) -> Watching:
-        """Return a watcher of ``develop.watch``; iterate over it to carry changes out."""
+        """Return a watcher of ``develop.watch``; iterate over it to apply changes."""
         from jupyter_containers.engine.applications.watching import Watching
 
         return Watching(self, self._view, services, emit=emit, **flags)
@@ -546,7 +546,7 @@ def _is_on(project: Project, word: str) -> bool:
 
 
 class _Work:
-    """What a plan is made from."""
+    """The input of a plan."""
 
     def __init__(self, seen: Seen, waits: lifecycle.Waits) -> None:
         self.seen, self.waits = seen, waits

@@ -1,4 +1,4 @@
-"""``up``, ``create`` and ``down``: images, a plan, its execution."""
+"""``up``, ``create`` and ``down``: provide images, plan, execute."""
 
 from __future__ import annotations
 
@@ -44,7 +44,7 @@ class Bringing:
         *,
         wait_timeout: float | None = None,
     ) -> dict[str, str]:
-        """Make what a project wants be there; return image IDs by service."""
+        """Create and start the containers of a project; return image IDs by service."""
         try:
             reporter.warn_all(ignored(project))
             ids = provide(project, self.view.nouns, images, reporter, emit, cancel)
@@ -65,7 +65,7 @@ class Bringing:
         reporter: Reporter,
         cancel: CancelToken,
     ) -> Means:
-        """Return what steps are carried out with."""
+        """Return the means of executing steps."""
         if project is None:
             return Means(self.view.nouns, reporter, cancel=cancel)
         files, found = ProjectFiles(self.folder, project.name), project
@@ -79,14 +79,14 @@ class Bringing:
         )
 
     def surroundings(self, project: Project, reporter: Reporter, cancel: CancelToken) -> None:
-        """Make a project's networks and volumes, and no container."""
+        """Create a project's networks and volumes, but no container."""
         bare = replace(project, model={**project.model, "services": {}})
         seen = replace(self.view.seen(project), instances=())
         plan = plan_up(bare, seen, UpWish(start=False))
         carry_out(plan, seen, self.means(project, {}, reporter, cancel))
 
     def _image_volumes(self, project: Project, seen: Seen) -> dict[str, tuple[str, ...]]:
-        """Return the volumes that images declare, of services whose containers have anonymous."""
+        """Return the volumes of images, for services whose containers have anonymous volumes."""
         services = {
             one.service for one in seen.instances if any(item.anonymous for item in one.attached)
         }
@@ -104,7 +104,7 @@ class Bringing:
         reporter: Reporter,
         cancel: CancelToken,
     ) -> None:
-        """Remove what exists of a project."""
+        """Remove the existing objects of a project."""
         name, seen = self.view.name(project), self.view.seen(project)
         for service in wish.chosen if project is not None else ():
             assert project is not None
@@ -147,7 +147,7 @@ class Bringing:
         return tuple(dict.fromkeys(wanted))
 
     def plan(self, project: Project, wish: UpWish) -> Plan:
-        """Return what ``up`` would do with the images that are here."""
+        """Return the plan of ``up`` for the local images."""
         ids = {}
         for service in project.services:
             try:
@@ -160,7 +160,7 @@ class Bringing:
 def _own(
     existing: Mapping[str, Mapping[str, str]], name: str, project: Project | None, section: str
 ) -> list[str]:
-    """Return the networks or volumes that are the project's own, external ones left out."""
+    """Return the networks or volumes of the project that are not external."""
     if project is None:
         return list(existing)
     declared = project.model.get(section) or {}
@@ -172,7 +172,7 @@ def _own(
 
 
 def alone(project: Project, services: Sequence[str]) -> Project:
-    """Return a project of these services alone, without what they depend on besides."""
+    """Return a project of these services alone, without other dependencies."""
     kept = {}
     for name in services:
         model = dict(project.services[name])
@@ -183,7 +183,7 @@ def alone(project: Project, services: Sequence[str]) -> Project:
 
 
 def scaled(project: Project, counts: Mapping[str, int]) -> Project:
-    """Return a project in which services have other numbers of containers."""
+    """Return a project with other numbers of containers for some services."""
     if not counts:
         return project
     services: dict[str, Any] = {name: dict(model) for name, model in project.services.items()}

@@ -1,4 +1,4 @@
-"""From a ``build`` section to the flags of ``build``."""
+"""Translate a ``build`` section into the flags of ``build``."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from jupyter_containers.errors import InvalidArgumentError
 
 
 def build_flags(project: Project, service: str) -> tuple[str, dict[str, Any]]:
-    """Return the context of a service's build and the flags; those not given left out."""
+    """Return the build context and the flags that a service's ``build`` section sets."""
     model = project.services[service]
     build: Mapping[str, Any] = model["build"]
     context = build.get("context", project.folder)
@@ -81,7 +81,7 @@ def _entitlements(build: Mapping[str, Any]) -> list[str]:
 
 
 def _context(project: Project, value: str) -> str:
-    """Return a further context; another service's is its image."""
+    """Return an additional context; for ``service:NAME`` it is that service's image."""
     if value.startswith("service:"):
         return f"docker-image://{project.image(value[8:])}"
     return value
@@ -105,7 +105,7 @@ def _secrets(project: Project, build: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def variable(project: Project, name: str, what: str) -> str:
-    """Return a variable of the project's environment; raise where it is not set."""
+    """Return a variable of the project's environment; raise if it is not set."""
     value = project.environment.get(name)
     if value is None:
         raise InvalidArgumentError(f'environment variable "{name}" required by {what} is not set')

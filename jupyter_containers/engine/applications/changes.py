@@ -1,7 +1,7 @@
-"""What changed in the files that ``develop.watch`` names: two looks compared.
+"""Changes of the files that ``develop.watch`` names, found by comparing two snapshots.
 
-A *trigger* is one entry of ``develop.watch``.  A look is the state of every file below its path
-that is not ignored; values of :mod:`os.stat` tell whether a file is another one.
+A *trigger* is one entry of ``develop.watch``.  A snapshot is the state of every file below its path
+that is not ignored; values of :mod:`os.stat` show whether a file has changed.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ from jupyter_containers.compose.project import Project
 from jupyter_containers.errors import InvalidArgumentError
 
 MAX_FILES = 100_000
-# Versions, and what editors write beside a file.
+# Version control, and temporary files of editors.
 _EPHEMERAL = (
     *(".git", "**/.git", "**/*~", "**/*.swp", "**/*.swo", "**/*.swx", "**/4913"),
     *("**/.#*", "**/#*#", "**/.idea", "**/__pycache__", "**/.ipynb_checkpoints"),
@@ -30,10 +30,10 @@ Look = Mapping[str, State]
 
 @dataclass(frozen=True, slots=True)
 class Trigger:
-    """One entry of ``develop.watch``: files below ``path``, and what their change does.
+    """One entry of ``develop.watch``: files below ``path``, and the action on a change.
 
-    ``rules`` are what is ignored, ``context_rules`` those of ``.dockerignore``, relative to
-    ``context``; ``included`` narrows the files where it is there.
+    ``rules`` are ignore patterns, ``context_rules`` those of ``.dockerignore``, relative to
+    ``context``; ``included``, if given, narrows the files.
     """
 
     service: str
@@ -49,16 +49,16 @@ class Trigger:
 
     @property
     def syncs(self) -> bool:
-        """True where files are copied."""
+        """True if changed files are copied."""
         return self.action.startswith("sync")
 
     def target_of(self, path: str) -> str:
-        """Return where a file is in the container."""
+        """Return the path of a file in the container."""
         rest = os.path.relpath(path, self.path)
         return self.target if rest == "." else os.path.join(self.target, rest)
 
     def ignores(self, path: str) -> bool:
-        """Return whether a change of a file means nothing."""
+        """Return whether changes of a file are ignored."""
         rest = os.path.relpath(path, self.path)
         if rest != "." and self.rules.ignores(rest):
             return True
@@ -70,7 +70,7 @@ class Trigger:
 
 
 def triggers_of(project: Project, services: Sequence[str] = ()) -> list[Trigger]:
-    """Return what is watched; raise where nothing is."""
+    """Return the triggers of the services; raise if there are none."""
     found = []
     for name, model in project.services.items():
         if services and name not in services:
@@ -112,7 +112,7 @@ def _dockerignore(context: str) -> IgnoreRules:
 
 
 def look(trigger: Trigger) -> Look:
-    """Return the state of the files of a trigger; links are not followed."""
+    """Return a snapshot of a trigger's files; links are not followed."""
     return dict(_walk(trigger))
 
 
@@ -128,7 +128,7 @@ def _walk(trigger: Trigger) -> Iterator[tuple[str, State]]:
                 pending += [os.path.join(path, name) for name in os.listdir(path)]
                 continue
         except OSError:
-            continue  # it has just gone
+            continue  # deleted during the walk
         count += 1
         if count > MAX_FILES:
             raise InvalidArgumentError(
@@ -140,6 +140,6 @@ def _walk(trigger: Trigger) -> Iterator[tuple[str, State]]:
 
 
 def changed(before: Look, after: Look) -> list[str]:
-    """Return the paths that are new, different or gone, sorted."""
+    """Return the paths that were added, changed or deleted, sorted."""
     paths = {path for path, state in after.items() if before.get(path) != state}
     return sorted(paths | (before.keys() - after.keys()))

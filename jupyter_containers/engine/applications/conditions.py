@@ -1,4 +1,4 @@
-"""The conditions of ``depends_on`` and of ``--wait``: met, not yet, or never."""
+"""The conditions of ``depends_on`` and ``--wait``: met, pending, or unreachable."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 def condition_of(
     containers: Sequence[Container], action: Await
 ) -> tuple[ContainersError | None, bool]:
-    """Return why a condition never will be met, and whether it is."""
+    """Return the reason why a condition can never be met, and whether it is met."""
     met = True
     for container in containers:
         status, code = str(container.status), container.record.state.exit_code

@@ -1,7 +1,7 @@
-"""A plan carried out with the engine's services, several steps at a time.
+"""Executes a plan with the engine's services, several steps at a time.
 
-A step runs when all that it needs is done.  The first failure lets what has begun come to its end
-and begins nothing more.  Waiting for a health check holds no thread: the loop looks at it.
+A step runs when its dependencies are done.  After the first failure no step begins, and
+those under way finish.  Waiting for a health check holds no thread: the loop polls it.
 """
 
 from __future__ import annotations
@@ -19,9 +19,9 @@ _FIRST_LOOK, _LAST_LOOK = 0.01, 0.1
 
 
 def carry_out(plan: Plan, seen: Seen, means: Means, *, timeout: float | None = None) -> None:
-    """Carry out a plan; raise the first failure when all that had begun has ended.
+    """Execute a plan; raise the first failure once all steps under way have ended.
 
-    ``timeout`` are the seconds after which waiting for health (``--wait``) gives up.
+    ``timeout`` limits the wait for health (``--wait``), in seconds.
     """
     means.reporter.warn_all(plan.warnings)
     if len(plan):
@@ -29,7 +29,7 @@ def carry_out(plan: Plan, seen: Seen, means: Means, *, timeout: float | None = N
 
 
 class _Run:
-    """One plan while it is carried out."""
+    """The execution of one plan."""
 
     def __init__(self, plan: Plan, seen: Seen, means: Means, timeout: float | None) -> None:
         self._means = means
@@ -77,7 +77,7 @@ class _Run:
             running[pool.submit(self._works.perform, step)] = step.key
 
     def _now_ready(self, running: dict[Future[None], str]) -> list[str]:
-        """Return the steps that can begin, after waiting a moment for one to end."""
+        """Wait a moment for a step to end; return the steps that can begin."""
         done = [step.key for step in self._awaited if self._is_met(step)]
         self._awaited = [step for step in self._awaited if step.key not in done]
         if not done and running:

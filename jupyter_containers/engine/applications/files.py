@@ -1,7 +1,7 @@
-"""Secrets and configs: files of this machine, or values of a file or variable, mounted read-only.
+"""Secrets and configs: files of the host, or values from the project, mounted read-only.
 
 A value is written to a folder of the store that only its owner may enter, one for each service, and
-mounted from there; it is in no record and no layer.  The folder goes with the project.
+mounted from there; it is in no record and no layer.  The folder is removed with the project.
 """
 
 from __future__ import annotations
@@ -36,7 +36,7 @@ class ProjectFiles:
         self._folder = parent / project
 
     def mounts(self, project: Project, service: str) -> tuple[MountRequest, ...]:
-        """Return the mounts of a service, values written; raise for what is not there."""
+        """Write the values of a service and return its mounts; raise for a missing source."""
         model = project.services[service]
         return tuple(
             self._mount(project, service, section, item)
@@ -60,16 +60,16 @@ class ProjectFiles:
                 )
             path = declared["file"]
         else:
-            path = self._written(service, item, value_of(project, section, source, declared))
+            path = self._write_value(service, item, value_of(project, section, source, declared))
         return MountRequest("bind", target, path, read_only=True, flag="mount")
 
-    def _written(self, service: str, item: Mapping[str, Any], value: str) -> str:
-        """Write a value, named by what it is, and return its path."""
+    def _write_value(self, service: str, item: Mapping[str, Any], value: str) -> str:
+        """Write a value to a file named by its digest; return the path."""
         data = value.encode()
         mode = int(str(item.get("mode") or oct(_MODE)[2:]), 8) & 0o777
         owner = f"{item.get('uid', '')}:{item.get('gid', '')}"
         digest = hashlib.sha256(f"{mode:o} {owner}\0".encode() + data).hexdigest()[:16]
-        folder = self._folder / f"of-{service}"  # a service may be called ..
+        folder = self._folder / f"of-{service}"  # a service may be named ".."
         path = folder / f"{hashlib.sha256(item['source'].encode()).hexdigest()[:8]}-{digest}"
         try:
             folder.parent.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
@@ -82,7 +82,7 @@ class ProjectFiles:
         return str(path)
 
     def sweep(self, known: Container[str]) -> None:
-        """Remove the values of projects that others took down, a day after they were written.
+        """Remove values older than a day whose project no longer has containers.
 
         ``known`` are the projects that have containers.
         """
@@ -120,7 +120,7 @@ def _number(text: Any) -> int:
 
 
 def target_of(section: str, item: Mapping[str, Any]) -> str:
-    """Return where a secret or config is in the container."""
+    """Return the path of a secret or config in the container."""
     target = item.get("target") or (
         f"/run/secrets/{item['source']}" if section == "secrets" else f"/{item['source']}"
     )
@@ -130,7 +130,7 @@ def target_of(section: str, item: Mapping[str, Any]) -> str:
 
 
 def value_of(project: Project, section: str, source: str, declared: Mapping[str, Any]) -> str:
-    """Return the value of a secret or config that is no file."""
+    """Return the value of a secret or config that is not a file."""
     if declared.get("environment"):
         return variable(project, declared["environment"], f"{_SECTIONS[section]} {source}")
     return str(declared.get("content", ""))

@@ -1,6 +1,6 @@
-"""``up`` in the foreground: start, pass on what the containers write, end with them.
+"""``up`` in the foreground: start, forward the containers' output, end with them.
 
-The lines of every attached container are passed on with its name before them.  The first
+The lines of every attached container are forwarded with its name in front.  The first
 interrupt stops the services in their order, the second kills them.
 """
 
@@ -27,10 +27,11 @@ _LOOK_SECONDS = 0.05
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Attachment:
-    """How ``up`` stays: what is passed on, and what ends it.
+    """The options of a foreground ``up``: whose output is shown, and what ends it.
 
-    ``services`` are those that are shown, all without one.  ``abort`` is ``exit`` or ``failure``
-    where the end of a container ends all; ``exit_code_from`` names the service whose code counts.
+    ``services`` are those whose output is shown, all if empty.  ``abort`` is ``exit`` or
+    ``failure`` if the exit of a container ends all; ``exit_code_from`` names the service whose code
+    counts.
     """
 
     services: frozenset[str] = frozenset()
@@ -39,16 +40,16 @@ class Attachment:
     exit_code_from: str = ""
 
     def shows(self, service: str) -> bool:
-        """Return whether a service's lines are passed on."""
+        """Return whether a service's output is shown."""
         return service not in self.hidden and (not self.services or service in self.services)
 
 
 @dataclass(slots=True)
 class Foreground:
-    """One ``up`` that stays until its containers have ended.
+    """One foreground ``up``; it lasts until its containers have exited.
 
-    ``containers`` looks for those of the project, ``start`` starts them, ``stop`` and ``kill``
-    end them.
+    ``containers`` returns the project's containers; ``start``, ``stop`` and ``kill`` act on
+    them.
     """
 
     nouns: Nouns
@@ -66,9 +67,9 @@ class Foreground:
     _aborting: bool = False
 
     def run(self) -> int:
-        """Return the exit code of the application."""
+        """Run the application; return its exit code."""
         lines = Followed(self.nouns, CancelToken())
-        starter = threading.Thread(target=self._guarded, args=(self.start,), daemon=True)
+        starter = threading.Thread(target=self._run_guarded, args=(self.start,), daemon=True)
         presses = answered = code = 0
         try:
             self._attach(lines)
@@ -77,7 +78,7 @@ class Foreground:
                 try:
                     if presses > answered:
                         code, answered = 130, answered + 1
-                        self._interrupted()
+                        self._stop_or_kill()
                     self._pass_on(lines)
                     ended = self._look(lines)
                     if self._failure is not None:
@@ -97,7 +98,7 @@ class Foreground:
             lines.close()
 
     def _attach(self, lines: Followed) -> None:
-        """Follow what runs already, from now on."""
+        """Follow the output of containers that already run, from now on."""
         shown = [one for one in self.containers() if self._shown(one)]
         self._say("", "", f"Attaching to {', '.join(sorted(source_of(one) for one in shown))}")
         for container in shown:
@@ -105,8 +106,8 @@ class Foreground:
                 self._read[container.id] = container.record.state.started
                 lines.follow(container, since=self._begun)
 
-    def _interrupted(self) -> None:
-        """Stop the services, and kill them at the next interrupt."""
+    def _stop_or_kill(self) -> None:
+        """Stop the services; kill them at the next interrupt."""
         if self._aborting:
             self._end(self.kill)
             return
@@ -115,11 +116,11 @@ class Foreground:
         self._say("", "", "Gracefully Stopping... press Ctrl+C again to force")
 
     def _end(self, work: Callable[[], None]) -> None:
-        thread = threading.Thread(target=self._guarded, args=(work,), daemon=True)
+        thread = threading.Thread(target=self._run_guarded, args=(work,), daemon=True)
         self._enders.append(thread)
         thread.start()
 
-    def _guarded(self, work: Callable[[], None]) -> None:
+    def _run_guarded(self, work: Callable[[], None]) -> None:
         try:
             work()
         except ContainersError as error:
@@ -134,14 +135,14 @@ class Foreground:
             self.on_line(line)
 
     def _look(self, lines: Followed) -> int | None:
-        """Tell which containers have ended; return the code that ends the application."""
+        """Report containers that have exited; return the code that ends the application."""
         found = None
         for container in self.containers():
             state = container.record.state
             if not self._of_this_time(container):
                 continue
             if self._shown(container) and self._follows(lines, container):
-                continue  # its last lines come before the word of its end
+                continue  # its last lines come before the report of its exit
             if container.status.up or not state.finished:
                 continue
             if self._ended.get(container.id) == state.finished:
@@ -159,7 +160,7 @@ class Foreground:
         return found
 
     def _follows(self, lines: Followed, container: Container) -> bool:
-        """Read what a container writes in each of its runs; return whether more may come."""
+        """Read a container's output, once for each run; return whether more may come."""
         started = container.record.state.started
         if lines.is_read(container.id):
             return True

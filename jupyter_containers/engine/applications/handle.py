@@ -16,24 +16,24 @@ if TYPE_CHECKING:
 
 
 class ServiceHandle:
-    """A service by its name; every property looks again."""
+    """A service by its name; every property queries the engine again."""
 
     def __init__(self, view: ProjectView, name: str) -> None:
         self._view, self.name = view, name
 
     @property
     def containers(self) -> list[Container]:
-        """Its containers by number, running or not."""
+        """The service's containers by number, running or not."""
         return self._view.of_services(self._view.project_if_any(), [self.name])
 
     @property
     def container(self) -> Container:
-        """Its first running container."""
+        """The first running container of the service."""
         return self._view.one(self._view.project_if_any(), self.name)
 
     @property
     def ports(self) -> dict[int, int]:
-        """The ports of this machine by those of its first container."""
+        """The host ports of the first container, by container port."""
         return {
             port.container_port: port.host_port
             for port in container_status(self.container).ports
@@ -56,16 +56,16 @@ class ServiceHandle:
 
     @property
     def health(self) -> str:
-        """The health of its first running container; empty without a health check."""
+        """The health of the first running container; empty without a health check."""
         return self.container.health
 
     def exec(self, command: str | Sequence[str], *, index: int = 0, **flags: Any) -> RunResult:
-        """Run a command in its first container, or in that of a number."""
+        """Run a command in the service's first container, or in the one with ``index``."""
         container = self._view.one(self._view.project_if_any(), self.name, index)
         return self._view.nouns.containers.exec(container.id, command, **flags)
 
     def logs(self, **flags: Any) -> Iterator[lines.ProjectLine]:
-        """Return what its containers wrote, in the order of time."""
+        """Return the output of the service's containers, in order of time."""
         return lines.written(self.containers, **flags)
 
     def __repr__(self) -> str:

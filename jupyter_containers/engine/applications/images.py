@@ -1,7 +1,7 @@
-"""The images of a project: which are here, which are pulled and which are built.
+"""The images of a project: use the local one, pull, or build.
 
-Docker Compose's rules: an image that is here is used; a service with ``build`` is built when its
-image is not here or ``pull_policy`` is ``build`` (``--build``); all others are pulled.
+Docker Compose's rules: a local image is used; a service with ``build`` is built when its
+image is missing or ``pull_policy`` is ``build`` (``--build``); all others are pulled.
 """
 
 from __future__ import annotations
@@ -28,7 +28,7 @@ _AGES = {"daily": timedelta(days=1), "weekly": timedelta(days=7)}
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ImageWish:
-    """How images are come by; ``pull`` empty leaves it to each service's ``pull_policy``."""
+    """The options for providing images; ``pull`` empty: each service's ``pull_policy`` decides."""
 
     build: bool = False
     no_build: bool = False
@@ -39,7 +39,7 @@ class ImageWish:
 def way_of(
     model: Mapping[str, Any], wish: ImageWish, here: bool, age: timedelta | None = None
 ) -> Way:
-    """Return how a service's image is come by; ``age`` is how long ago it was pulled."""
+    """Return how to provide a service's image; ``age`` is the time since it was pulled."""
     policy = wish.pull or model.get("pull_policy", "")
     built = bool(model.get("build")) and not wish.no_build
     if built and (wish.build or (policy == "build" and not wish.pull)):
@@ -70,7 +70,7 @@ def provide(
     emit: EventSink,
     cancel: CancelToken,
 ) -> dict[str, str]:
-    """Make every service's image be here; return image IDs by service."""
+    """Pull or build every missing image; return image IDs by service."""
     ids: dict[str, str] = {}
     pulls: dict[str, list[str]] = {}
     builds: list[str] = []
@@ -104,7 +104,7 @@ def provide(
 
 
 def _age(nouns: Nouns, name: str, policy: str) -> timedelta | None:
-    """Return how long ago an image was pulled, where the policy asks for it; None: unknown."""
+    """Return the time since an image was pulled, if the policy needs it; None: unknown."""
     if policy not in _AGES and not policy.startswith("every_"):
         return None
     text = (nouns.images.inspect(name).get("Metadata") or {}).get("LastTagTime", "")
@@ -113,7 +113,7 @@ def _age(nouns: Nouns, name: str, policy: str) -> timedelta | None:
 
 
 def build_order(project: Project, services: Iterable[str]) -> list[str]:
-    """Return services in an order in which each comes after those whose image is its context."""
+    """Return services ordered so that each follows those whose images are its contexts."""
     needs = {
         name: {
             "depends_on": [
@@ -135,7 +135,7 @@ def pull_all(
     reporter: Reporter,
     emit: EventSink,
 ) -> list[str]:
-    """Pull images, several at once; return the services to be built because there is none."""
+    """Pull images concurrently; return the services whose image must be built instead."""
 
     def one(name: str) -> list[str]:
         services = pulls[name]

@@ -1,4 +1,4 @@
-"""The labels by which a project's containers, networks and volumes are known: Docker Compose's."""
+"""Docker Compose's labels, which identify a project's containers, networks and volumes."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from typing import Any
 
 from jupyter_containers.compose.project import Project
 
-# The version of Docker Compose whose behaviour and labels these are.
+# The version of Docker Compose whose behaviour and labels are followed.
 COMPOSE_VERSION = "2.40.3"
 
 _PREFIX = "com.docker.compose."
@@ -70,7 +70,7 @@ def dependencies_text(depends_on: Mapping[str, Mapping[str, Any]]) -> str:
 
 
 def read_dependencies(text: str) -> dict[str, tuple[str, bool]]:
-    """Return condition and restart by service, as the label has them."""
+    """Parse the label; return condition and restart by service."""
     found: dict[str, tuple[str, bool]] = {}
     for item in filter(None, text.split(",")):
         name, condition, restart = (*item.split(":"), "", "")[:3]
@@ -92,5 +92,5 @@ def resource_labels(
 
 
 def project_filter(*projects: str) -> dict[str, Sequence[str]]:
-    """Return the filter of ``ps`` for a project's containers, or those of any project."""
+    """Return the ``ps`` filter for a project's containers, or for those of any project."""
     return {"label": [f"{PROJECT}={name}" for name in projects] or [PROJECT]}

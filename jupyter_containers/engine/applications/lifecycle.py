@@ -1,7 +1,7 @@
-"""Plans of the verbs that change what containers do: start, stop, restart, kill, pause, remove.
+"""Plans of the lifecycle verbs: start, stop, restart, kill, pause, remove.
 
-``depends_on`` are the services that each one waits for; ``seen`` what exists.  Services start
-after those that they depend on and stop before them.
+``depends_on`` are the services that each one waits for; ``seen`` are the existing objects.
+Services start after their dependencies and stop before them.
 """
 
 from __future__ import annotations
@@ -31,7 +31,7 @@ Waits = Mapping[str, Mapping[str, Mapping[str, Any]]]
 
 
 def waits_of(models: Mapping[str, Mapping[str, Any]] | None, seen: Seen) -> Waits:
-    """Return what services wait for: as the file says, else as the containers' labels do."""
+    """Return the dependencies of services: from the file, else from the containers' labels."""
     if models is not None:
         return {name: model.get("depends_on") or {} for name, model in models.items()}
     return {
@@ -53,7 +53,7 @@ def _services(waits: Waits, seen: Seen, chosen: Sequence[str]) -> list[str]:
 
 
 def plan_start(seen: Seen, waits: Waits, chosen: Sequence[str] = (), *, wait: bool = False) -> Plan:
-    """Return what starts services that have containers, with those that they depend on."""
+    """Return the plan that starts services and their dependencies; their containers must exist."""
     draft = Draft()
     wanted = {*chosen} or {*waits}
     pending = list(wanted)
@@ -99,7 +99,7 @@ def _dependency(draft: Draft, seen: Seen, other: str, entry: Mapping[str, Any]) 
 def plan_stop(
     seen: Seen, waits: Waits, chosen: Sequence[str] = (), timeout: float | None = None
 ) -> Plan:
-    """Return what stops services, each before those that it depends on."""
+    """Return the plan that stops services, each before its dependencies."""
     draft = Draft()
     dependents: dict[str, list[str]] = {}
     for name, others in waits.items():
@@ -124,7 +124,7 @@ def plan_restart(
     *,
     no_deps: bool = False,
 ) -> Plan:
-    """Return what restarts services, and those that are to be restarted with them."""
+    """Return the plan that restarts services, and the dependents restarted with them."""
     draft = Draft()
     wanted = {*chosen} or {one.service for one in seen.instances}
     if not no_deps:
@@ -147,7 +147,7 @@ def plan_restart(
 def plan_each(
     instances: Iterable[Instance], word: str, action: Callable[[Instance], Action]
 ) -> Plan:
-    """Return one step for each container, all at once."""
+    """Return a plan with one step for each container, all concurrent."""
     draft = Draft()
     for one in instances:
         draft.add(f"{word} {one.name}", action(one))
@@ -163,31 +163,31 @@ def _chosen(seen: Seen, chosen: Sequence[str]) -> list[Instance]:
 def plan_kill(
     seen: Seen, chosen: Sequence[str] = (), signal: str = "SIGKILL", *, oneoff: bool = False
 ) -> Plan:
-    """Return what sends a signal to the containers that run."""
+    """Return the plan that sends a signal to the running containers."""
     instances = [one for one in seen.instances if oneoff and one.oneoff] + _chosen(seen, chosen)
     alive = [one for one in instances if one.state in ("running", "paused")]
     return plan_each(alive, "kill", lambda one: KillContainer(one, signal))
 
 
 def plan_pause(seen: Seen, chosen: Sequence[str] = ()) -> Plan:
-    """Return what freezes the containers that run."""
+    """Return the plan that freezes the running containers."""
     running = [one for one in _chosen(seen, chosen) if one.state == "running"]
     return plan_each(running, "pause", PauseContainer)
 
 
 def plan_unpause(seen: Seen, chosen: Sequence[str] = ()) -> Plan:
-    """Return what lets frozen containers go on."""
+    """Return the plan that resumes frozen containers."""
     frozen = [one for one in _chosen(seen, chosen) if one.state == "paused"]
     return plan_each(frozen, "unpause", UnpauseContainer)
 
 
 def removable(seen: Seen, chosen: Sequence[str] = ()) -> list[Instance]:
-    """Return the containers that ``rm`` removes: those that do not run, one-off ones too."""
+    """Return the containers that ``rm`` removes: stopped ones, including one-off ones."""
     return [
         one for one in seen.instances if not one.running and (not chosen or one.service in chosen)
     ]
 
 
 def plan_remove(instances: Iterable[Instance], *, force: bool, volumes: bool) -> Plan:
-    """Return what removes containers."""
+    """Return the plan that removes containers."""
     return plan_each(instances, "remove", lambda one: RemoveContainer(one, force, volumes))

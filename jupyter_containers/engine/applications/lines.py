@@ -1,4 +1,4 @@
-"""The output of a project's containers, line by line and in the order of time."""
+"""The output of a project's containers, line by line and in order of time."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ _HELD_LINES = 10_000
 
 @dataclass(frozen=True, slots=True)
 class ProjectLine:
-    """One line that a container wrote; ``source`` is its name without the project's.
+    """One line of a container's output; ``source`` is its name without the project's.
 
     ``stream`` is ``stdout`` or ``stderr``, or ``status`` for a remark of the engine.
     """
@@ -39,12 +39,12 @@ class ProjectLine:
 
     @property
     def text(self) -> str:
-        """The line as text, without its end."""
+        """The line as text, without the line break."""
         return self.data.decode("utf-8", "replace").rstrip("\n")
 
 
 def source_of(container: Container) -> str:
-    """Return how a container's lines are headed: ``web-1`` for ``demo-web-1``."""
+    """Return the prefix of a container's lines: ``web-1`` for ``demo-web-1``."""
     prefix = f"{container.labels.get(labels.PROJECT, '')}-"
     return container.name.removeprefix(prefix)
 
@@ -56,7 +56,7 @@ def written(
     until: datetime | None = None,
     tail: int | None = None,
 ) -> Iterator[ProjectLine]:
-    """Return what containers wrote, in the order of time."""
+    """Return the output of containers, in order of time."""
     sources = [
         lines_of(container, container.logs(since=since, until=until, tail=tail))
         for container in containers
@@ -65,16 +65,16 @@ def written(
 
 
 def lines_of(container: Container, lines: Iterator[Any]) -> Iterator[ProjectLine]:
-    """Return a container's lines as those of its project."""
+    """Return a container's lines as :class:`ProjectLine` values."""
     source, service = source_of(container), container.labels.get(labels.SERVICE, "")
     for line in lines:
         yield ProjectLine(source, service, line.time, line.stream, line.data, line.timestamp)
 
 
 class Followed:
-    """The lines of containers as they are written; each container has a thread that reads.
+    """The live output of containers; a thread reads each of them.
 
-    Iterate over it; it ends when no container that it follows runs, or at :meth:`close`.
+    Iterate over it; it ends when no followed container runs any more, or at :meth:`close`.
     """
 
     def __init__(self, nouns: Nouns, cancel: CancelToken) -> None:
@@ -83,7 +83,7 @@ class Followed:
         self._threads: dict[str, threading.Thread] = {}
 
     def follow(self, container: Container, **flags: Any) -> None:
-        """Read a container's lines from now on, once at a time for each."""
+        """Start reading a container's lines, unless it is being read already."""
         thread = self._threads.get(container.id)
         if thread is None or not thread.is_alive():
             thread = threading.Thread(
@@ -109,7 +109,7 @@ class Followed:
 
     @property
     def reading(self) -> bool:
-        """True while a container is read that still writes."""
+        """True while a container that may still write is read."""
         return any(thread.is_alive() for thread in self._threads.values())
 
     def is_read(self, container_id: str) -> bool:
@@ -118,7 +118,7 @@ class Followed:
         return thread is not None and thread.is_alive()
 
     def take(self, seconds: float = _LOOK_SECONDS) -> list[ProjectLine]:
-        """Return the lines that are there, after waiting for the first."""
+        """Wait for a line; return all that are available."""
         found: list[ProjectLine] = []
         with suppress(queue.Empty):
             found.append(self._lines.get(timeout=seconds))
@@ -148,7 +148,7 @@ def followed(
     fresh: Callable[[], Sequence[Container]],
     **flags: Any,
 ) -> Iterator[ProjectLine]:
-    """Return lines as they are written until no container runs; ``fresh`` looks for new ones."""
+    """Yield lines as they are written until no container runs; ``fresh`` returns new containers."""
     lines = Followed(nouns, cancel)
     known = {container.id for container in containers}
     for container in containers:

@@ -1,4 +1,4 @@
-"""What an application shows of itself: containers, status, images, processes, ports, logs."""
+"""The read-only verbs: containers, status, images, processes, ports, logs."""
 
 from __future__ import annotations
 
@@ -43,7 +43,7 @@ class UsedImage:
 
 
 class Looking:
-    """The verbs of an application that change nothing."""
+    """The read-only verbs of an application."""
 
     def __init__(self, view: ProjectView) -> None:
         self._view = view
@@ -54,7 +54,7 @@ class Looking:
         return self._view.options.name or self._view.project().name
 
     def project(self, services: Sequence[str] = ()) -> Project:
-        """Return what the file says, of all services or of some and what they depend on."""
+        """Return the project with all services, or with some and their dependencies."""
         return self._view.project(services)
 
     def __getitem__(self, service: str) -> ServiceHandle:
@@ -64,7 +64,7 @@ class Looking:
         return ServiceHandle(self._view, service)
 
     def ps(self, *services: str, all: bool = False, orphans: bool = True) -> list[Container]:
-        """Return the running containers of the project, with ``all`` those that have ended too."""
+        """Return the running containers of the project, with ``all`` stopped ones too."""
         project = self._view.project_if_any()
         found = self._view.of_services(project, services, all=all, oneoff=all)
         if not orphans and project is not None:
@@ -73,7 +73,7 @@ class Looking:
         return sorted(found, key=lambda container: container.name)
 
     def status(self) -> ProjectStatus:
-        """Return the project as it is now: services, containers, edges, networks, volumes."""
+        """Return the present state: services, containers, edges, networks, volumes."""
         project = self._view.project_if_any()
         name = self._view.name(project)
         containers = self._view.containers(name)
@@ -111,7 +111,7 @@ class Looking:
         }
 
     def stats(self, *services: str) -> list[StatsSample]:
-        """Return what the running containers use now."""
+        """Return the present resource usage of the running containers."""
         project = self._view.project_if_any()
         running = self._view.of_services(project, services, all=False)
         if not running:
@@ -121,7 +121,7 @@ class Looking:
     def port(
         self, service: str, private_port: int, *, protocol: str = "tcp", index: int = 0
     ) -> PublishedAt:
-        """Return where a port of a service is published."""
+        """Return the host address at which a port of a service is published."""
         container = self._view.one(self._view.project_if_any(), service, index)
         for port in container_status(container).ports:
             if (port.container_port, port.protocol) == (private_port, protocol) and port.host_port:
@@ -155,7 +155,7 @@ class Looking:
         index: int = 0,
         cancel: CancelToken | None = None,
     ) -> Iterator[lines.ProjectLine]:
-        """Return what the services wrote, in the order of time; with ``follow`` what comes too."""
+        """Return the services' output, in order of time; with ``follow`` new output too."""
         project = self._view.project_if_any()
 
         def containers() -> list[Container]:
@@ -179,7 +179,7 @@ class Looking:
         until: datetime | None = None,
         cancel: CancelToken | None = None,
     ) -> Iterator[JournalEvent]:
-        """Return what happens to the project's containers, as it happens."""
+        """Return the events of the project's containers as they occur."""
         project = self._view.project_if_any()
         chosen: Mapping[str, Sequence[str]] = {
             "type": ["container"],

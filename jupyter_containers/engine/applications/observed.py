@@ -1,4 +1,4 @@
-"""What exists of a project: its containers, networks and volumes, found by their labels."""
+"""The existing objects of a project: containers, networks and volumes, found by their labels."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, slots=True)
 class Attached:
-    """A volume that a container has; ``anonymous`` ones have no name of their own."""
+    """A volume of a container; ``anonymous`` if it was created without a name."""
 
     target: str
     volume: str
@@ -24,9 +24,9 @@ class Attached:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Instance:
-    """One container of a service, as it was seen.
+    """One container of a service, as observed.
 
-    ``number`` 0 is that of a one-off container; ``state`` is Docker's word, ``health`` empty
+    ``number`` is 0 for a one-off container; ``state`` is Docker's word, ``health`` empty
     without a health check; ``dependencies`` are condition and restart by service.
     """
 
@@ -47,17 +47,17 @@ class Instance:
 
     @property
     def running(self) -> bool:
-        """True while it has processes, or is between two runs."""
+        """True while it runs, is paused or is restarting."""
         return self.state in ("running", "restarting", "paused")
 
     def stopped(self) -> Instance:
-        """Return it as it is after a stop."""
+        """Return a copy in the stopped state."""
         return replace(self, state="exited")
 
 
 @dataclass(frozen=True, slots=True)
 class Seen:
-    """What exists of a project; networks and volumes are labels by name."""
+    """The existing objects of a project; networks and volumes are labels by name."""
 
     instances: tuple[Instance, ...] = ()
     networks: Mapping[str, Mapping[str, str]] = field(default_factory=dict)

@@ -1,4 +1,4 @@
-"""``run``: one container of a service for one command, beside those that ``up`` makes."""
+"""``run``: a container of a service for one command, beside those that ``up`` creates."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class RunWish:
-    """What ``run`` is asked for besides the service and its command."""
+    """The options of ``run`` besides the service and its command."""
 
     name: str = ""
     env: tuple[str, ...] = ()

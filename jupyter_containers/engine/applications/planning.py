@@ -1,9 +1,9 @@
-"""From what is wanted and what exists to the steps between: values in, values out.
+"""Plans the steps from the existing objects to the requested ones: values in, values out.
 
-What is decided here is decided as Docker Compose 2.40 does: a container is made again when its
-config hash, its image, its networks or its volumes are not those of the file any more; obsolete
-ones and high numbers go first where a service shrinks; a service starts when what it depends on
-meets its condition, and everything is made before anything is started.
+The decisions are those of Docker Compose 2.40: a container is recreated when its config hash,
+image, networks or volumes differ from the file; a service that shrinks loses obsolete containers
+first, then those with high numbers; a service starts when its dependencies meet their conditions,
+and everything is created before anything is started.
 """
 
 from __future__ import annotations
@@ -39,11 +39,11 @@ SHARED = ("network_mode", "ipc", "pid")
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class UpWish:
-    """What ``up`` is asked for.
+    """The options of ``up``.
 
-    ``images`` are image IDs by service; ``chosen`` are the services that were named, all without
-    one; ``image_volumes`` are the paths that an image declares as volumes, by service; ``awaited``
-    are conditions of services that something else than a service of the project waits for.
+    ``images`` are image IDs by service; ``chosen`` are the services that were named, all if empty;
+    ``image_volumes`` are the paths that an image declares as volumes, by service; ``awaited`` are
+    conditions of services awaited by something other than a service of the project.
     """
 
     images: Mapping[str, str] = field(default_factory=dict)
@@ -61,7 +61,7 @@ class UpWish:
 
 
 def ordered(services: Mapping[str, Mapping[str, Any]]) -> list[str]:
-    """Return the services, each after those that it depends on."""
+    """Return the services, each after its dependencies."""
     found: dict[str, None] = {}
     for root in services:
         trail = [(root, iter(services[root].get("depends_on") or ()))]
@@ -77,35 +77,35 @@ def ordered(services: Mapping[str, Mapping[str, Any]]) -> list[str]:
 
 
 def container_name(project: Project, service: str, number: int) -> str:
-    """Return the name of a service's container: its own, or ``project-service-1``."""
+    """Return the name of a service's container: ``container_name``, or ``project-service-1``."""
     own = project.services[service].get("container_name")
     return str(own) if own else f"{project.name}-{service}-{number}"
 
 
 def is_orphan(instance: Instance, declared: Iterable[str]) -> bool:
-    """Return whether a container belongs to no service of the file; one-off ones when they end."""
+    """Return whether a container belongs to no service; a one-off one counts once it has ended."""
     if instance.oneoff:
         return instance.state in ("exited", "dead")
     return instance.service not in declared
 
 
 def plan_up(project: Project, seen: Seen, wish: UpWish) -> Plan:
-    """Return what brings a project up from what exists."""
+    """Return the plan that brings a project up from the existing objects."""
     return _Up(project, seen, wish).plan()
 
 
 class _Up:
-    """One plan of ``up`` while it is made."""
+    """A plan of ``up`` under construction."""
 
     def __init__(self, project: Project, seen: Seen, wish: UpWish) -> None:
         self._project, self._seen, self._wish = project, seen, wish
         self._draft = Draft()
-        # The containers that a service has in the end, None for the ID of one to be made.
+        # The final containers of each service; None for the ID of one not created yet.
         self._ids: dict[str, list[str | None]] = {}
         self._names: dict[str, list[str]] = {}
         self._running: dict[str, set[str]] = {}
         self._stopped: set[str] = set()
-        # Services that are left out (--no-deps) still have the containers that others name.
+        # Services left out (--no-deps) still have containers that others refer to.
         for one in seen.instances:
             if not one.oneoff and one.service not in project.services:
                 self._ids.setdefault(one.service, []).append(one.id)
@@ -244,7 +244,7 @@ class _Up:
     # -- containers ------------------------------------------------------------------------------
 
     def _service(self, service: str, surroundings: Sequence[str]) -> None:
-        """Add the steps that make a service's containers those of the file."""
+        """Add the steps that bring a service's containers in line with the file."""
         wanted = scale(dict(self._project.services[service]))
         chosen = not self._wish.chosen or service in self._wish.chosen
         policy = self._wish.recreate if chosen else self._wish.recreate_dependencies
@@ -270,7 +270,7 @@ class _Up:
             self._create(service, number + 1 + added, needs)
 
     def _hash(self, service: str) -> str:
-        """Return the config hash, empty where it depends on the ID of a container to be made."""
+        """Return the config hash; empty if it depends on the ID of a container not created yet."""
         for other in referenced(self._project.services[service]):
             if not self._ids.get(other):
                 raise InvalidStateError(
@@ -280,12 +280,12 @@ class _Up:
                 )
         ids = {
             other: found[0] if found else None for other, found in self._ids.items()
-        }  # those of services that come before
+        }  # those of earlier services
         model = resolved(self._project.services[service], ids)
         return "" if model is None else service_hash(model)
 
     def _references(self, service: str) -> list[str]:
-        """Return the steps that make the containers that a service's own ones name."""
+        """Return the steps that create the containers to which a service's containers refer."""
         model = self._project.services[service]
         names = [*referenced(model), *(text.partition(":")[0] for text in model.get("links", ()))]
         return [f"create {container}" for name in names for container in self._names.get(name, ())]
@@ -326,7 +326,7 @@ class _Up:
         self._names[service].append(name)
 
     def _inherited(self, service: str, old: Instance) -> tuple[Attached, ...]:
-        """Return the anonymous volumes that the next container has a place for."""
+        """Return the anonymous volumes that the new container takes over."""
         own = self._project.services[service].get("volumes", ())
         named = {item["target"] for item in own if item.get("source")}
         places = {
@@ -338,7 +338,7 @@ class _Up:
         )
 
     def _stop_dependents(self, service: str) -> list[str]:
-        """Stop the services that are to be restarted with this one."""
+        """Stop the services that are restarted together with this one."""
         found = []
         for name, model in self._project.services.items():
             if not ((model.get("depends_on") or {}).get(service) or {}).get("restart"):
@@ -376,7 +376,7 @@ class _Up:
                 self._draft.add(f"start {name}", StartContainer(service, name), needs)
 
     def _dependency(self, service: str, other: str, entry: Mapping[str, Any]) -> list[str]:
-        """Return the steps after which a dependency is met."""
+        """Return the steps that satisfy a dependency."""
         required = bool(entry.get("required", True))
         if other not in self._project.services:
             return []
@@ -406,7 +406,7 @@ class _Up:
 
 
 def referenced(model: Mapping[str, Any]) -> list[str]:
-    """Return the services whose containers a service's containers name: namespaces, volumes."""
+    """Return the services to whose containers a service refers (namespaces, volumes)."""
     found = [
         str(model[word])[8:] for word in SHARED if str(model.get(word, "")).startswith("service:")
     ]
@@ -419,9 +419,9 @@ def referenced(model: Mapping[str, Any]) -> list[str]:
 
 
 def resolved(model: Mapping[str, Any], ids: Mapping[str, str | None]) -> Mapping[str, Any] | None:
-    """Return a service that names containers where the file names services.
+    """Return a service whose references to services are replaced by container IDs.
 
-    None where one of them is still to be made.
+    None if one of those containers does not exist yet.
     """
     names = referenced(model)
     if not names and not model.get("volumes_from"):
@@ -459,7 +459,7 @@ def volume_hash(model: Mapping[str, Any]) -> str:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class DownWish:
-    """What ``down`` is asked for; ``chosen`` empty is all of the project.
+    """The options of ``down``; ``chosen`` empty means the whole project.
 
     ``images`` are the names of images to be removed.
     """
@@ -480,11 +480,11 @@ def plan_down(
     networks: Sequence[str],
     volumes: Sequence[str],
 ) -> Plan:
-    """Return what takes a project down: dependents first, then networks, volumes and images.
+    """Return the plan that takes a project down: dependents first, then networks, images, volumes.
 
-    ``depends_on`` has the services of the file that are enabled.  ``declared`` None: there is no
-    file, and all services are those of the containers.
-    ``networks`` and ``volumes`` are the names of those that are the project's own.
+    ``depends_on`` has the enabled services of the file.  ``declared`` None: there is no file, and
+    the services are those of the containers.  ``networks`` and ``volumes`` are the names of those
+    that are not external.
     """
     draft = Draft()
     services = {one.service for one in seen.instances if not one.oneoff}

@@ -1,4 +1,4 @@
-"""What is told of a plan that is carried out: one task for each container, network and volume.
+"""The progress of a plan: one task for each container, network and volume.
 
 The words are Docker Compose's: ``Creating``, ``Created``, ``Starting``, ``Started`` …  A task is
 named as Compose names it (``Container demo-web-1``); its status changes until its last step.
@@ -20,7 +20,7 @@ from jupyter_containers.events import (
 
 
 class Reporter:
-    """Sends the events of one operation; thread-safe as the sink is."""
+    """Sends the events of one operation; as thread-safe as the sink."""
 
     def __init__(self, emit: EventSink) -> None:
         self._emit = emit
@@ -29,7 +29,7 @@ class Reporter:
         self._warned = 0
 
     def status(self, task: str, text: str) -> None:
-        """Tell what is done with something, or was; more may follow."""
+        """Report the status of a task that is not finished."""
         with self._lock:
             begun = self._open.get(task)
             self._open[task] = (text, begun[1] if begun else time.monotonic())
@@ -38,7 +38,7 @@ class Reporter:
         self._emit(TaskProgress(task, 0, None, text))
 
     def finish(self, task: str, text: str, *, failed: bool = False) -> None:
-        """Tell the last of something."""
+        """Report the final status of a task."""
         with self._lock:
             begun = self._open.pop(task, None)
         if begun is None:
@@ -47,19 +47,19 @@ class Reporter:
         self._emit(TaskFinished(task, "failed" if failed else "done", text, seconds))
 
     def warn(self, text: str) -> None:
-        """Tell a warning."""
+        """Report a warning."""
         with self._lock:
             self._warned += 1
             number = self._warned
         warn(self._emit, text, of=str(number))
 
     def warn_all(self, texts: Iterable[str]) -> None:
-        """Tell warnings."""
+        """Report several warnings."""
         for text in texts:
             self.warn(text)
 
     def close(self) -> None:
-        """Finish what is still open with its last status."""
+        """Finish every open task with its latest status."""
         with self._lock:
             left, self._open = self._open, {}
         now = time.monotonic()

@@ -37,10 +37,10 @@ class ApplicationService(Collection[ProjectSummary]):
         folder: str | Path = "",
         environment: Mapping[str, str] | None = None,
     ) -> Application:
-        """Return an application: of a file, of several, of a text or of a dictionary.
+        """Return an application from a file, several files, a text or a dictionary.
 
-        Without ``source`` it is that of the folder's ``compose.yaml``.  A text of several lines is
-        a file's text, any other a path.  ``folder`` is where relative paths begin, by default the
+        Without ``source`` it is the folder's ``compose.yaml``.  A text of several lines is
+        a file's text, any other a path.  ``folder`` is the base of relative paths, by default the
         first file's; ``environment`` are the variables of ``${NAME}``, by default this process's.
         Nothing is read before the first verb.
         """
@@ -65,14 +65,14 @@ class ApplicationService(Collection[ProjectSummary]):
         return self.list(True)
 
     def get(self, name: str) -> ProjectSummary:
-        """Return the project of that name."""
+        """Return the project with this name; raise :class:`NotFoundError`."""
         for found in self.list(True):
             if found.name == name:
                 return found
         raise NotFoundError(f"no such project: {name}", hint="see `compose ls -a`")
 
     def names(self) -> Items[str]:
-        """Return the names of all projects: cheap, for completion."""
+        """Return the names of all projects; fast enough for completion."""
         return [found.name for found in self.list(True)]
 
 

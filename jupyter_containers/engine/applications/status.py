@@ -1,7 +1,7 @@
-"""How a project is: frozen values for tables, drawings and DataFrames.
+"""The status of a project: frozen values for tables, drawings and DataFrames.
 
-A :class:`ProjectStatus` is one look at everything that a file declares and that exists: services
-with their containers and what they depend on, networks, volumes.
+A :class:`ProjectStatus` is a snapshot of the declared and the existing objects: services with their
+containers and dependencies, networks, volumes.
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, slots=True)
 class PublishedAt:
-    """A port of this machine that leads to a container's; ``host_port`` 0: only exposed."""
+    """A host port that leads to a container's port; ``host_port`` 0: only exposed."""
 
     host_ip: str
     host_port: int
@@ -87,8 +87,8 @@ class Dependency:
 class ServiceStatus:
     """One service: as declared, and its containers.
 
-    ``state`` is ``missing`` without a container, that of its containers where they agree, else
-    ``mixed``; ``health`` is the worst of theirs; ``scale`` is how many there should be.
+    ``state`` is ``missing`` without a container, the state of its containers if they agree, else
+    ``mixed``; ``health`` is the worst of theirs; ``scale`` is the declared number of containers.
     ``networks`` and ``volumes`` are keys of the file (``host`` and the like for a mode);
     ``declared`` is false for an orphan.
     """
@@ -112,7 +112,7 @@ class ServiceStatus:
 
     @property
     def running(self) -> int:
-        """How many containers run."""
+        """The number of running containers."""
         return sum(one.state == "running" for one in self.containers)
 
 
@@ -128,7 +128,7 @@ class ResourceStatus:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ProjectStatus:
-    """A project at one moment; services come after those that they depend on, orphans last."""
+    """A project at one moment; services come after their dependencies, orphans last."""
 
     name: str
     folder: str = ""
@@ -208,7 +208,7 @@ def service_status(
     image: str,
     dependencies: Sequence[Dependency] = (),
 ) -> ServiceStatus:
-    """Return a service; ``model`` None is one that no file declares."""
+    """Return a service as a value; ``model`` None: no file declares it."""
     numbered = tuple(sorted((one for one in containers), key=lambda one: one.number))
     counted = [one for one in numbered if not one.oneoff]
     declared = model is not None
@@ -260,7 +260,7 @@ def project_status(
     networks: Sequence[ResourceStatus] = (),
     volumes: Sequence[ResourceStatus] = (),
 ) -> ProjectStatus:
-    """Return a project: its file's services and those that only containers tell of."""
+    """Return a project: the services of its file and those known only from containers."""
     by_service: dict[str, list[ContainerStatus]] = {}
     waits: dict[str, list[Dependency]] = {}
     for container in containers:

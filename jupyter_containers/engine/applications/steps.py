@@ -1,7 +1,7 @@
-"""The steps of a plan: what is done, and after which other steps.
+"""The steps of a plan: actions and their dependencies.
 
-A step has a key of its own in its plan; ``needs`` are keys of steps that have to be done before.
-A step whose needs failed is not carried out.
+A step has a unique key in its plan; ``needs`` are the keys of steps that must be done first.
+A step whose needs failed is not executed.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ from jupyter_containers.engine.applications.observed import Attached, Instance
 
 @dataclass(frozen=True, slots=True)
 class CreateNetwork:
-    """Make a network; ``model`` is its declaration."""
+    """Create a network; ``model`` is its declaration."""
 
     name: str
     key: str
@@ -25,7 +25,7 @@ class CreateNetwork:
 
 @dataclass(frozen=True, slots=True)
 class RemoveNetwork:
-    """Remove a network that nothing uses any more; with ``again`` it is made again."""
+    """Remove an unused network; with ``again`` it is recreated afterwards."""
 
     name: str
     again: bool = False
@@ -33,7 +33,7 @@ class RemoveNetwork:
 
 @dataclass(frozen=True, slots=True)
 class CreateVolume:
-    """Make a volume."""
+    """Create a volume."""
 
     name: str
     model: Mapping[str, Any]
@@ -42,23 +42,23 @@ class CreateVolume:
 
 @dataclass(frozen=True, slots=True)
 class RemoveVolume:
-    """Remove a volume with its files."""
+    """Remove a volume and its data."""
 
     name: str
 
 
 @dataclass(frozen=True, slots=True)
 class RemoveImage:
-    """Remove an image that was used."""
+    """Remove an image that the project used."""
 
     name: str
 
 
 @dataclass(frozen=True, slots=True)
 class CreateContainer:
-    """Make a container of a service; with ``replaces`` in the place of another one.
+    """Create a container of a service; ``replaces`` is the container that it replaces.
 
-    ``inherits`` are the anonymous volumes that it takes over.
+    ``inherits`` are the anonymous volumes that it takes over from that one.
     """
 
     service: str
@@ -70,14 +70,14 @@ class CreateContainer:
 
 @dataclass(frozen=True, slots=True)
 class KeepContainer:
-    """Leave a container as it is: nothing of it has changed."""
+    """Leave an unchanged container as it is."""
 
     instance: Instance
 
 
 @dataclass(frozen=True, slots=True)
 class StartContainer:
-    """Start a container that was made or that does not run; found by its name."""
+    """Start a new or stopped container, found by its name."""
 
     service: str
     name: str
@@ -93,7 +93,7 @@ class StopContainer:
 
 @dataclass(frozen=True, slots=True)
 class DiscardContainer:
-    """Stop and remove a container, with ``volumes`` its anonymous volumes too."""
+    """Stop and remove a container, with ``volumes`` also its anonymous volumes."""
 
     instance: Instance
     timeout: float | None = None
@@ -125,14 +125,14 @@ class PauseContainer:
 
 @dataclass(frozen=True, slots=True)
 class UnpauseContainer:
-    """Let a frozen container go on."""
+    """Resume a frozen container."""
 
     instance: Instance
 
 
 @dataclass(frozen=True, slots=True)
 class RemoveContainer:
-    """Remove a container that does not run, with ``force`` also one that does."""
+    """Remove a stopped container, with ``force`` also a running one."""
 
     instance: Instance
     force: bool = False
@@ -143,8 +143,8 @@ class RemoveContainer:
 class Await:
     """Wait until a service's containers meet a condition of ``depends_on``.
 
-    ``running_or_healthy`` is the condition of ``--wait``.  What is not ``required`` gives a
-    warning where it fails.
+    ``running_or_healthy`` is the condition of ``--wait``.  If it is not ``required``,
+    failure is only a warning.
     """
 
     service: str
@@ -155,7 +155,7 @@ class Await:
 
 @dataclass(frozen=True, slots=True)
 class Barrier:
-    """Do nothing: later steps wait for all before."""
+    """Do nothing; later steps wait for all earlier ones."""
 
 
 Action: TypeAlias = (
@@ -190,7 +190,7 @@ class Step:
 
 @dataclass(frozen=True, slots=True)
 class Plan:
-    """Steps in an order in which they could be done one by one; ``warnings`` are for the user."""
+    """Steps in a valid sequential order; ``warnings`` are for the user."""
 
     steps: tuple[Step, ...] = ()
     warnings: tuple[str, ...] = ()
@@ -209,7 +209,7 @@ class Plan:
 
 @dataclass(slots=True)
 class Draft:
-    """A plan that is being made."""
+    """A plan under construction."""
 
     steps: dict[str, Step] = field(default_factory=dict)
     warnings: list[str] = field(default_factory=list)
@@ -222,7 +222,7 @@ class Draft:
         return key
 
     def barrier(self, key: str, keys: Iterable[str] | None = None) -> tuple[str, ...]:
-        """Return the needs of steps that wait for all before, or for ``keys``."""
+        """Add a barrier after all steps, or after ``keys``; return the needs of later steps."""
         wanted = tuple(self.steps if keys is None else dict.fromkeys(keys))
         if len(wanted) < 2:
             return wanted

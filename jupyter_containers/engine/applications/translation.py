@@ -1,6 +1,6 @@
-"""From a service of a Compose file to the flags of ``create``: one place for every field.
+"""Translate a service of a Compose file into the flags of ``create``; every field is handled here.
 
-What has no meaning here is in :mod:`.unsupported`.  The names of containers, volumes and networks
+Unsupported fields are in :mod:`.unsupported`.  The names of containers, volumes and networks
 come from the project; paths are absolute already.
 """
 
@@ -25,11 +25,11 @@ _RESTART = {"none": "no", "on-failure": "on-failure", "any": "always", "": "alwa
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Surroundings:
-    """What a container's flags depend on besides its service.
+    """The values on which a container's flags depend besides its service.
 
     ``ids`` are the container IDs that services stand for in ``service:NAME``; ``names`` the names
-    of a service's containers, for links; ``files`` the mounts of secrets and configs; with
-    ``aliased`` false other containers do not find it by the service's name.
+    of a service's containers, for links; ``files`` the mounts of secrets and configs; if
+    ``aliased`` is false, other containers cannot resolve it by the service's name.
     """
 
     name: str
@@ -42,7 +42,7 @@ class Surroundings:
 
 
 def container_flags(project: Project, service: str, around: Surroundings) -> dict[str, Any]:
-    """Return the flags of ``create`` for a container of a service; those not given left out."""
+    """Return the flags of ``create`` that a container of a service needs."""
     model = project.services[service]
     flags: dict[str, Any] = {
         "name": around.name,
@@ -73,7 +73,7 @@ def container_flags(project: Project, service: str, around: Surroundings) -> dic
 
 
 def command_of(model: Mapping[str, Any]) -> Sequence[str] | None:
-    """Return the words of a service's command, None for the image's own."""
+    """Return the words of a service's command; None for the image's command."""
     found: Sequence[str] | None = model.get("command")
     return found
 
@@ -135,7 +135,7 @@ def _shared_namespaces(model: Mapping[str, Any], around: Surroundings) -> dict[s
 
 
 def _container(text: str, around: Surroundings) -> str:
-    """Return a mode that names a container where the file names a service."""
+    """Return a mode with ``service:NAME`` replaced by the container's ID."""
     return f"container:{around.ids[text[8:]]}" if text.startswith("service:") else text
 
 
@@ -156,7 +156,7 @@ def _volumes_from(model: Mapping[str, Any], around: Surroundings) -> list[str]:
 def _networks(
     project: Project, service: str, model: Mapping[str, Any], around: Surroundings
 ) -> list[NetworkRequest]:
-    """Return the networks to be joined, the one of the highest priority first."""
+    """Return the networks to join, the one with the highest priority first."""
     mode = str(model.get("network_mode") or "")
     links = _links(model, around)
     if mode:
@@ -289,7 +289,7 @@ def _mount(project: Project, item: Mapping[str, Any]) -> MountRequest:
 
 
 def volume_name(project: Project, key: str) -> str:
-    """Return the name of a volume that a file declares; raise for one that is no name."""
+    """Return the name of a volume that a file declares; raise if the name is invalid."""
     declared = (project.model.get("volumes") or {}).get(key) or {}
     name = str(declared.get("name") or f"{project.name}_{key}")
     check_name(name, "volume")
@@ -363,7 +363,7 @@ def _devices(model: Mapping[str, Any]) -> list[str]:
     for item in model.get("devices", ()):
         source, target = item["source"], item.get("target") or item["source"]
         if not source.startswith("/") and "=" in source:
-            found.append(source)  # a name of CDI
+            found.append(source)  # a CDI device name
         else:
             found.append(f"{source}:{target}:{item.get('permissions') or 'rwm'}")
     return found + [name for item in _reserved(model) for name in _cdi(item)]
@@ -379,7 +379,7 @@ def _cdi(item: Mapping[str, Any]) -> list[str]:
 
 
 def _gpus(model: Mapping[str, Any]) -> str:
-    """Return what ``--gpus`` says of the GPUs that are asked for."""
+    """Return the value of ``--gpus`` for the requested GPUs."""
     for item in (*model.get("gpus", ()), *_reserved(model)):
         if item.get("driver") == "cdi":
             continue
@@ -411,7 +411,7 @@ def _health(check: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def restart_policy(model: Mapping[str, Any]) -> str:
-    """Return what ``--restart`` says of ``restart`` or ``deploy.restart_policy``."""
+    """Return the value of ``--restart`` for ``restart`` or ``deploy.restart_policy``."""
     own = model.get("restart", "")
     if own:
         return str(own)

@@ -1,7 +1,7 @@
-"""What a Compose file may say and has no meaning here: refused by name and line, or told once.
+"""Valid fields of a Compose file without support here: refused by name and line, or ignored.
 
-Refused is what would make another container than the one that was asked for.  What only concerns
-a swarm is ignored, as by Docker Compose, and told.
+A field is refused if the container would differ from the requested one without it.  Fields that
+only concern a swarm are ignored, as by Docker Compose, with a warning.
 """
 
 from __future__ import annotations
@@ -32,7 +32,7 @@ _OF_SWARM = ("placement", "update_config", "rollback_config", "endpoint_mode", "
 
 
 def check(project: Project) -> None:
-    """Raise :class:`ModelError` at the first field that cannot be honoured, or bad name."""
+    """Raise :class:`ModelError` at the first unsupported field or invalid name."""
     for section in ("networks", "volumes"):
         for key, model in (project.model.get(section) or {}).items():
             try:

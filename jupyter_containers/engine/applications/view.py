@@ -1,4 +1,4 @@
-"""A project and what exists of it, looked at again for every verb."""
+"""A project and its existing objects, read again for every verb."""
 
 from __future__ import annotations
 
@@ -21,21 +21,20 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, slots=True)
 class ProjectView:
-    """Reads the file and asks the engine; holds nothing of either."""
+    """Reads the file and queries the engine; caches nothing of either."""
 
     nouns: Nouns
     options: LoadOptions
 
     def project(self, services: Sequence[str] = ()) -> Project:
-        """Return what the file says, of all services or of some and what they depend on.
+        """Return the project with all services, or with some and their dependencies.
 
-        Raises :class:`ComposeFileError` at the place of the first mistake, or of the first field
-        that has no meaning here.
+        Raises :class:`ComposeFileError` at the first mistake or unsupported field.
         """
         return load(replace(self.options, services=tuple(services)), check)
 
     def project_if_any(self) -> Project | None:
-        """Return what the file says, None where there is a name and no file."""
+        """Return the project; None if there is a project name and no file."""
         try:
             return self.project()
         except NotFoundError:
@@ -48,7 +47,7 @@ class ProjectView:
         return project.name if project is not None else self.options.name
 
     def containers(self, name: str, *, all: bool = True) -> list[Container]:
-        """Return a project's containers: those that run, or all."""
+        """Return a project's containers: all of them, or the running ones."""
         return self.nouns.containers.list(all, labels.project_filter(name))
 
     def of_services(
@@ -59,7 +58,7 @@ class ProjectView:
         all: bool = True,
         oneoff: bool = False,
     ) -> list[Container]:
-        """Return the containers of some services, of all without a name, by service and number."""
+        """Return the containers of services (all if none is named), by service and number."""
         if project is not None:
             for service in services:
                 known(service, project)
@@ -73,7 +72,7 @@ class ProjectView:
         return sorted(found, key=_place)
 
     def one(self, project: Project | None, service: str, index: int = 0) -> Container:
-        """Return a running container of a service, by default the first."""
+        """Return a service's running container, by default the first."""
         found = [
             container
             for container in self.of_services(project, [service], all=False)
@@ -91,7 +90,7 @@ class ProjectView:
         return instances_of(self.containers(self.name(project)))
 
     def seen(self, project: Project | None) -> Seen:
-        """Return what exists of a project; without a file, what its labels tell."""
+        """Return the existing objects of a project; without a file, those with its labels."""
         name, instances = self.name(project), self.instances(project)
         if project is None:
             chosen = {"label": [f"{labels.PROJECT}={name}"]}
@@ -108,7 +107,7 @@ class ProjectView:
                 network = self.nouns.networks.get(network_name(project, key))
             except NetworkNotFoundError:
                 continue
-            if network.name == network_name(project, key):  # and not the beginning of an ID
+            if network.name == network_name(project, key):  # not a match of an ID's prefix
                 networks[network.name] = network.labels
         for key in project.model.get("volumes") or ():
             try:

@@ -1,7 +1,7 @@
-"""``watch``: what ``develop.watch`` asks for, carried out when files change.
+"""``watch``: the actions of ``develop.watch``, executed when files change.
 
-Files are looked at a few times a second: a folder of thousands takes milliseconds, and no library
-or limit of the kernel stands between.  Changes that come together are carried out together.
+Files are polled a few times a second: a folder of thousands takes milliseconds, and polling needs
+no library and meets no kernel limit.  Changes that occur together are applied together.
 """
 
 from __future__ import annotations
@@ -31,7 +31,7 @@ _LOOK_SECONDS, _QUIET_SECONDS = 0.3, 0.1
 
 
 class Watching:
-    """Changes as they are carried out: iterate over it until ``cancel`` or an interrupt."""
+    """The applied changes: iterate over it until ``cancel`` or an interrupt."""
 
     def __init__(
         self,
@@ -62,7 +62,7 @@ class Watching:
                 yield from self._carry_out(found)
 
     def _changes(self) -> list[tuple[Trigger, list[str]]]:
-        """Return what has changed since the last look, once nothing changes any more."""
+        """Return the changes since the last poll, once no more occur."""
         before = self._looks
         after = [look(one) for one in self._triggers]
         if after == before:
@@ -141,7 +141,7 @@ class Watching:
 
 
 def _archive(trigger: Trigger, paths: Sequence[str]) -> tuple[bytes, list[str]]:
-    """Return the files that are there as a tar of the container's root, and those that are not."""
+    """Return existing files as a tar of the container's root, and the paths of missing ones."""
     data, gone = io.BytesIO(), []
     count = 0
     with tarfile.open(fileobj=data, mode="w") as archive:
@@ -153,12 +153,12 @@ def _archive(trigger: Trigger, paths: Sequence[str]) -> tuple[bytes, list[str]]:
             except FileNotFoundError:
                 gone.append(target)
             except OSError:
-                continue  # it changes at this moment: the next look sees it
+                continue  # it is changing: the next poll sees it
     return (data.getvalue() if count else b""), gone
 
 
 def _bare(entry: tarfile.TarInfo) -> tarfile.TarInfo:
-    """Return an entry that belongs to the container's root."""
+    """Return a tar entry owned by the container's root."""
     entry.uid = entry.gid = 0
     entry.uname = entry.gname = ""
     entry.mode &= 0o777

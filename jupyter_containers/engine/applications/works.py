@@ -1,4 +1,4 @@
-"""How each step of a plan is done with the engine's services."""
+"""The steps of a plan, each executed with the engine's services."""
 
 from __future__ import annotations
 
@@ -67,7 +67,7 @@ if TYPE_CHECKING:
 
 
 class Nouns(Protocol):
-    """The services of an engine, of this process or of a worker's."""
+    """The services of an engine, in this process or in a worker."""
 
     settings: Settings
 
@@ -98,7 +98,7 @@ class Nouns(Protocol):
 
 @dataclass(frozen=True, slots=True)
 class Means:
-    """What steps are carried out with; ``images`` are image IDs, ``files`` mounts by service."""
+    """The means of executing steps; ``images`` are image IDs, ``files`` mounts, by service."""
 
     nouns: Nouns
     reporter: Reporter
@@ -109,7 +109,7 @@ class Means:
 
 
 def tasks_of(action: Action) -> tuple[str, ...]:
-    """Return the tasks that an action tells something of."""
+    """Return the tasks whose progress an action reports."""
     match action:
         case CreateNetwork(name=name) | RemoveNetwork(name=name):
             return (f"Network {name}",)
@@ -136,7 +136,7 @@ _WORDS: Mapping[type, tuple[str, str]] = {
 
 
 class Works:
-    """How each kind of step is done; ``last`` is the last step by task."""
+    """Executes each kind of step; ``last`` is the key of the last step of each task."""
 
     def __init__(self, means: Means, seen: Seen, last: Mapping[str, str]) -> None:
         self._means, self._nouns, self._last = means, means.nouns, last
@@ -148,7 +148,7 @@ class Works:
                 self._by_service.setdefault(one.service, {})[one.number] = one.name
 
     def perform(self, step: Step) -> None:
-        """Carry out one step."""
+        """Execute one step."""
         self._means.cancel.check()
         match step.action:
             case CreateNetwork():
@@ -176,8 +176,8 @@ class Works:
             case _:
                 self._act(step, step.action)
 
-    def _tell(self, step: Step, task: str, text: str) -> None:
-        """Tell that a step is done; the task is finished with its last step."""
+    def _report(self, step: Step, task: str, text: str) -> None:
+        """Report that a step is done; its last step finishes the task."""
         if self._last.get(task, step.key) == step.key:
             self._reporter.finish(task, text)
         else:
@@ -191,21 +191,21 @@ class Works:
         self._nouns.networks.create(
             action.name, label=dict(action.labels), **network_flags(action.model)
         )
-        self._tell(step, task, "Created")
+        self._report(step, task, "Created")
 
     def _remove_network(self, step: Step, action: RemoveNetwork) -> None:
         task = f"Network {action.name}"
         if not action.again:
             self._reporter.status(task, "Removing")
         try:
-            # Containers that do not run keep its name, and join the one that takes its place.
+            # Stopped containers keep its name, and join its replacement.
             self._nouns.networks.remove(action.name)
         except InUseError:
-            self._tell(step, task, "Resource is still in use")
+            self._report(step, task, "Resource is still in use")
         except NetworkNotFoundError:
-            self._tell(step, task, "No resource found to remove")
+            self._report(step, task, "No resource found to remove")
         else:
-            self._tell(step, task, "Removed")
+            self._report(step, task, "Removed")
 
     def _create_volume(self, step: Step, action: CreateVolume) -> None:
         task = f"Volume {action.name}"
@@ -216,18 +216,18 @@ class Works:
             label=dict(action.labels),
             opt=dict(action.model.get("driver_opts") or {}),
         )
-        self._tell(step, task, "Created")
+        self._report(step, task, "Created")
 
     def _remove(self, step: Step, task: str, remove: Callable[[], object]) -> None:
         self._reporter.status(task, "Removing")
         try:
             remove()
         except InUseError:
-            self._tell(step, task, "Resource is still in use")
+            self._report(step, task, "Resource is still in use")
         except (VolumeNotFoundError, ImageNotFoundError):
-            self._tell(step, task, "Warning: No resource found to remove")
+            self._report(step, task, "Warning: No resource found to remove")
         else:
-            self._tell(step, task, "Removed")
+            self._report(step, task, "Removed")
 
     # -- containers ------------------------------------------------------------------------------
 
@@ -236,18 +236,18 @@ class Works:
         task = f"Container {old.name if old else action.name}"
         self._reporter.status(task, "Recreate" if old else "Creating")
         if old is None:
-            self._made(action, self._make(action, action.name))
-            self._tell(step, task, "Created")
+            self._record_created(action, self._make(action, action.name))
+            self._report(step, task, "Created")
             return
         created = self._make(action, f"{old.id[:12]}_{action.name}")
         self._run_hooks(old, "pre_stop")
         self._nouns.containers.stop(old.id, None)
         self._nouns.containers.remove(old.id)
         self._nouns.containers.rename(created.id, action.name)
-        self._made(action, created)
-        self._tell(step, task, "Recreated")
+        self._record_created(action, created)
+        self._report(step, task, "Recreated")
 
-    def _made(self, action: CreateContainer, created: Container) -> None:
+    def _record_created(self, action: CreateContainer, created: Container) -> None:
         self._ids[action.name] = created.id
         self._by_service.setdefault(action.service, {})[action.number] = action.name
 
@@ -283,7 +283,7 @@ class Works:
         return self._means.project
 
     def _first_ids(self, project: Project) -> dict[str, str]:
-        """Return the ID of each service's first container, of those that exist by now."""
+        """Return the ID of each service's first container, if it exists by now."""
         return {
             service: self._ids[names[0]] for service, names in self._names(project).items() if names
         }
@@ -296,7 +296,7 @@ class Works:
 
     def _keep(self, step: Step, instance: Instance) -> None:
         if instance.state == "running":
-            self._tell(step, f"Container {instance.name}", "Running")
+            self._report(step, f"Container {instance.name}", "Running")
 
     def _start(self, step: Step, action: StartContainer) -> None:
         task = f"Container {action.name}"
@@ -309,7 +309,7 @@ class Works:
         except ContainersError:
             self._reporter.finish(task, "Error", failed=True)
             raise
-        self._tell(step, task, "Started")
+        self._report(step, task, "Started")
 
     def _run_hooks(self, instance: Instance, when: str) -> None:
         project = self._means.project
@@ -334,7 +334,7 @@ class Works:
         task = f"Container {instance.name}"
         self._reporter.status(task, "Stopping")
         self._end(instance, timeout)
-        self._tell(step, task, "Stopped")
+        self._report(step, task, "Stopped")
 
     def _end(self, instance: Instance, timeout: float | None) -> None:
         if instance.running:
@@ -351,7 +351,7 @@ class Works:
         self._reporter.status(task, "Removing")
         with suppress(ContainerNotFoundError):
             self._nouns.containers.remove(instance.id, force=True, volumes=action.volumes)
-        self._tell(step, task, "Removed")
+        self._report(step, task, "Removed")
 
     def _act(
         self,
@@ -362,7 +362,7 @@ class Works:
         | UnpauseContainer
         | RemoveContainer,
     ) -> None:
-        """Do what is one call of the service of containers."""
+        """Execute an action that is a single call of the container service."""
         containers, name = self._nouns.containers, action.instance.id
         task = f"Container {action.instance.name}"
         words = _WORDS[type(action)]
@@ -378,7 +378,7 @@ class Works:
                 containers.unpause(name)
             case RemoveContainer(force=force, volumes=volumes):
                 containers.remove(name, force=force, volumes=volumes)
-        self._tell(step, task, words[1])
+        self._report(step, task, words[1])
 
     def _restart(self, instance: Instance, timeout: float | None) -> None:
         self._run_hooks(instance, "pre_stop")
@@ -391,12 +391,12 @@ class Works:
     # -- conditions ------------------------------------------------------------------------------
 
     def waiting(self, action: Await) -> None:
-        """Tell that a condition is waited for."""
+        """Report that a condition is awaited."""
         for name in action.names:
             self._reporter.status(f"Container {name}", "Waiting")
 
     def is_met(self, step: Step, deadline: float | None, patience: float = 0.0) -> bool:
-        """Return whether a condition is met, or given up; raise where it never will be."""
+        """Return whether a condition is met or given up; raise if it can never be met."""
         action = step.action
         assert isinstance(action, Await)
         if deadline is not None and time.monotonic() > deadline:
@@ -413,10 +413,10 @@ class Works:
                 raise problem
             self._reporter.warn(f"optional dependency {problem.message}")
             for name in action.names:
-                self._tell(step, f"Container {name}", "Skipped")
+                self._report(step, f"Container {name}", "Skipped")
             return True
         if met:
             word = "Exited" if action.condition == "service_completed_successfully" else "Healthy"
             for name in action.names:
-                self._tell(step, f"Container {name}", word)
+                self._report(step, f"Container {name}", word)
         return met

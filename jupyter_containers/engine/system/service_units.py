@@ -24,7 +24,7 @@ Run = Callable[[Sequence[str]], str]
 
 @dataclass(frozen=True, slots=True)
 class Units:
-    """The two units: where they are, and what they say."""
+    """The two units: their paths and their contents."""
 
     folder: Path
     user: bool
@@ -42,7 +42,7 @@ class Units:
 
 
 def units_folder(environ: Mapping[str, str], uid: int) -> Path:
-    """Return where systemd looks for the units of a user, or of root."""
+    """Return the folder of unit files of a user's systemd, or of root's."""
     if uid == 0:
         return Path("/etc/systemd/system")
     configuration = environ.get("XDG_CONFIG_HOME") or f"{environ.get('HOME', '/')}/.config"
@@ -100,7 +100,7 @@ def _quoted(text: str) -> str:
 
 
 def install(units: Units, run: Run) -> str:
-    """Write the units and have systemd listen; return what was done, a line each."""
+    """Write the units and start listening; return a line for each action."""
     units.folder.mkdir(parents=True, exist_ok=True)
     lines = []
     for path, text in zip(units.paths, (units.socket, units.service), strict=True):
@@ -115,9 +115,9 @@ def install(units: Units, run: Run) -> str:
 
 
 def uninstall(units: Units, run: Run) -> str:
-    """End the service and remove the units; return what was done.
+    """Stop the service and remove the units; return a line for each action.
 
-    Raises :class:`NotFoundError` where there are none.
+    Raises :class:`NotFoundError` if there are none.
     """
     here = [path for path in units.paths if path.exists()]
     if not here:
@@ -131,9 +131,9 @@ def uninstall(units: Units, run: Run) -> str:
 
 
 def run_systemctl(words: Sequence[str]) -> str:
-    """Run a command of systemctl; return the line that says so.
+    """Run a systemctl command; return a line that reports it.
 
-    Where systemd does not run here, or not for this user, the line says what is left to be done.
+    Where systemd does not run, or not for this user, the line names the command left to run.
     """
     line = " ".join(words)
     if not _RUNNING.is_dir():

@@ -1,8 +1,8 @@
 """Starts the Docker Engine API's service in a separate process.
 
 The front end that serves the API is started as a program, because it is a package above this one.
-An *address* is
-``unix://PATH``, or ``tcp://HOST:PORT`` with the three files of TLS.
+An *address* is ``unix://PATH``, or
+``tcp://HOST:PORT`` with the three files of TLS.
 """
 
 from __future__ import annotations
@@ -37,7 +37,7 @@ class TLSFiles:
 
     @property
     def words(self) -> tuple[str, ...]:
-        """The files in the words of the service's program."""
+        """The files as arguments of the service's program."""
         return (self.ca, self.certificate, self.key) if self.ca else ()
 
 
@@ -78,8 +78,8 @@ def socket_path(settings: Settings, address: str = "") -> Path:
 def url_of(settings: Settings, address: str = "", tls: TLSFiles | None = None) -> str:
     """Return an address in full.
 
-    Raises :class:`InvalidArgumentError` for one over TCP that lacks a file of TLS: whoever can
-    connect could do what root, or this user, can.
+    Raises :class:`InvalidArgumentError` for a TCP address without all TLS files: any client
+    that can connect could act as root, or as this user.
     """
     given = [bool(text) for text in (tls.ca, tls.certificate, tls.key)] if tls else []
     if not address.startswith(TCP):
@@ -107,7 +107,7 @@ def host_and_port(address: str) -> tuple[str, int]:
 def service_program(
     url: str, idle: float, ready: int = -1, tls: TLSFiles | None = None
 ) -> tuple[str, ...]:
-    """Return the command that serves; it writes a byte to descriptor ``ready`` when it does."""
+    """Return the service's command; it writes a byte to descriptor ``ready`` once it serves."""
     words = (url, str(idle), str(ready), *(tls.words if tls else ()))
     return self_exec_command("jupyter_containers.api.server", *words)
 
