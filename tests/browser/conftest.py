@@ -62,6 +62,9 @@ def chromium(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Any]:
 def page(lab: Lab, chromium: Any) -> Iterator[Any]:
     """A page; when it goes, the kernels of its notebooks end."""
     page = chromium.new_page()
+    # JupyterLab gives a theme's stylesheet 1.5 s to arrive, which a busy machine exceeds.
+    late = page.locator(".jp-Dialog", has_text="Error Loading Theme")
+    page.add_locator_handler(late, lambda dialog: dialog.locator(".jp-mod-accept").click())
     yield page
     page.close()
     end_kernels(lab.address)
