@@ -342,7 +342,7 @@ class Connection:
     def _say_goodbye(self) -> None:
         with self._lock, contextlib.suppress(h2.exceptions.ProtocolError):
             self._take()
-        with contextlib.suppress(OSError):
+        with contextlib.suppress(GoneError):
             self._flush()
 
     def close(self) -> None:

@@ -167,6 +167,17 @@ class Hostile:
                     return str(headers[b"grpc-status"], "ascii")
 
 
+def test_a_last_word_to_a_closed_socket_is_no_error() -> None:
+    """Seen to fail when only an OSError was expected: the thread ended with a GoneError."""
+    ours, theirs = socket.socketpair()
+    connection = Connection(theirs, b"", CancelToken(), _echo)
+    connection._h2.ping(b"12345678")
+    ours.close()
+    theirs.close()
+    connection.run()
+    assert connection.closed
+
+
 @pytest.fixture
 def client() -> Iterator[Hostile]:
     made = Hostile()
