@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import json
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
@@ -51,7 +52,9 @@ def test_no_value_is_a_word_of_the_command(tmp_path: Path, monkeypatch: pytest.M
     monkeypatch.setattr(
         ContainerProvisioner, "parent", SimpleNamespace(connection_file=str(file)), raising=False
     )
-    asyncio.run(provisioner.launch_kernel(["python"], env={**env, "TOKEN": "secret-filled"}))
+    launch_it = provisioner.launch_kernel(["python"], env={**env, "TOKEN": "secret-filled"})
+    with ThreadPoolExecutor(1) as other:  # a browser of other tests has a loop in this thread
+        other.submit(asyncio.run, launch_it).result()
     assert not [word for word in launched["cmd"] if "secret" in word]
     variables = Path(f"{file}.env")
     assert variables.read_text() == "TOKEN=secret-filled\nONE=secret-4\n"
