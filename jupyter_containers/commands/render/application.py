@@ -10,11 +10,10 @@ import html
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any, Literal
 
-from jupyter_containers.commands.render import graph
+from jupyter_containers.commands.render import drawing, graph
 from jupyter_containers.commands.render.links import Link, browsable
 from jupyter_containers.commands.render.results import Plain, Showable
 from jupyter_containers.commands.render.table import Column, Row, html_table, text_table
-from jupyter_containers.printable import printable
 
 if TYPE_CHECKING:
     from jupyter_containers.engine.applications.application import Application
@@ -35,13 +34,8 @@ COLOURS = (
 )
 
 _BOX_W, _BOX_H, _GAP_X, _GAP_Y, _EDGE = 216, 92, 56, 18, 12
-_TEXT = "var(--jp-content-font-color1,currentColor)"
-_DIM = "var(--jp-content-font-color2,currentColor)"
-_LINE = "var(--jp-border-color1,#8888)"
-_FILL = "var(--jp-layout-color2,#8881)"
 _ACCENT = "var(--jp-content-link-color,#1976d2)"
 _FONT = "var(--jp-ui-font-family,system-ui,sans-serif)"
-_CODE = "var(--jp-code-font-family,monospace)"
 _GOOD = "var(--jp-success-color1,#388e3c)"
 _WAITING = "var(--jp-warn-color1,#b7791f)"
 _BAD = "var(--jp-error-color1,#d32f2f)"
@@ -115,7 +109,7 @@ def svg(status: ProjectStatus, base: str = "") -> str:
     for name, corner in corners.items():
         parts.append(_box(services[name], corner, colour_of(names, name), base, several))
     if not services:
-        parts.append(_words(_EDGE, 40, "no services", colour=_DIM))
+        parts.append(drawing.words(_EDGE, 40, "no services", colour=drawing.DIM))
     title = html.escape(f"Application {status.name}", quote=True)
     return (
         f'<svg viewBox="0 0 {width} {height}" role="group" aria-label="{title}" '
@@ -163,9 +157,9 @@ def _arrow(service: ServiceStatus, other: str, route: str) -> str:
     words = f"{service.name} waits until {other} {_CONDITIONS.get(needed.condition, 'is there')}"
     x, y = route.rsplit(" ", 2)[1:]
     return (
-        f"<g><title>{_safe(words)}</title>"
-        f'<path d="{route}" fill="none" stroke="{_LINE}" stroke-width="1.6"{dash}/>'
-        f'<path d="M{x} {y}m6 0l-8 -4.5v9z" fill="{_LINE}"/></g>'
+        f"<g><title>{drawing.safe(words)}</title>"
+        f'<path d="{route}" fill="none" stroke="{drawing.LINE}" stroke-width="1.6"{dash}/>'
+        f'<path d="M{x} {y}m6 0l-8 -4.5v9z" fill="{drawing.LINE}"/></g>'
     )
 
 
@@ -177,35 +171,39 @@ def _box(
     tone = tone_of(service)
     shade = {"good": _GOOD, "waiting": _WAITING, "bad": _BAD, "off": "none"}[tone]
     dash = ' stroke-dasharray="5 4"' if service.state == "missing" else ""
-    name = _safe(service.name)
+    name = drawing.safe(service.name)
     count = f"{service.running}/{service.scale}" if service.scale != 1 else ""
     parts = [
-        f'<rect x="{x:g}" y="{y:g}" width="{_BOX_W}" height="{_BOX_H}" rx="8" fill="{_FILL}" '
-        f'stroke="{_LINE}"{dash}/>',
+        f'<rect x="{x:g}" y="{y:g}" width="{_BOX_W}" height="{_BOX_H}" rx="8" '
+        f'fill="{drawing.FILL}" stroke="{drawing.LINE}"{dash}/>',
         f'<rect x="{x + 5:g}" y="{y + 10:g}" width="4" height="{_BOX_H - 20}" rx="2" '
         f'fill="{colour}"/>',
-        _words(left, y + 22, _short(service.name, 22 if count else 26), bold=True),
-        _words(right, y + 22, count, anchor="end", colour=_DIM, size=11),
+        drawing.words(left, y + 22, drawing.short(service.name, 22 if count else 26), bold=True),
+        drawing.words(right, y + 22, count, anchor="end", colour=drawing.DIM, size=11),
         f'<circle cx="{left + 4:g}" cy="{y + 37:g}" r="3.5" fill="{shade}" '
-        f'stroke="{_DIM if tone == "off" else shade}"/>',
-        _words(left + 13, y + 41, _short(_in_few_words(service), 18), size=11.5),
+        f'stroke="{drawing.DIM if tone == "off" else shade}"/>',
+        drawing.words(left + 13, y + 41, drawing.short(_in_few_words(service), 18), size=11.5),
         f'<text x="{right:g}" y="{y + 41:g}" text-anchor="end" data-usage="{name}" '
-        f'style="font-size:11px;fill:{_DIM}"></text>',
-        _words(left, y + 60, _short(service.image, 29), size=11, code=True, colour=_DIM),
+        f'style="font-size:11px;fill:{drawing.DIM}"></text>',
+        drawing.words(
+            left, y + 60, drawing.short(service.image, 29), size=11, code=True, colour=drawing.DIM
+        ),
         _ports(ports_of(service, base), left, y + 80),
     ]
     parts.append(_beside(service, right, y + 80, several, bool(service.ports)))
     orphan = "" if service.declared else ", not in the file"
-    label = _safe(f"{service.name}: {words_of(service)}{orphan}")
+    label = drawing.safe(f"{service.name}: {words_of(service)}{orphan}")
     return f'<g role="group" aria-label="{label}" data-service="{name}">{"".join(parts)}</g>'
 
 
 def _ports(ports: Sequence[tuple[str, str]], x: float, y: float) -> str:
     shown, parts = ports[:2], []
     for text, url in shown:
-        mark = _words(x, y, text, size=11.5, code=True, colour=_ACCENT if url else _TEXT)
+        mark = drawing.words(
+            x, y, text, size=11.5, code=True, colour=_ACCENT if url else drawing.TEXT
+        )
         if url:
-            href, hint = _safe(url), _safe(f"open {url}")
+            href, hint = drawing.safe(url), drawing.safe(f"open {url}")
             mark = (
                 f'<a href="{href}" target="_blank" rel="noopener" aria-label="{hint}" '
                 f'style="text-decoration:underline">{mark}</a>'
@@ -213,7 +211,7 @@ def _ports(ports: Sequence[tuple[str, str]], x: float, y: float) -> str:
         parts.append(mark)
         x += 7.0 * len(text) + 10
     if len(ports) > 2:
-        parts.append(_words(x, y, f"+{len(ports) - 2}", size=11, colour=_DIM))
+        parts.append(drawing.words(x, y, f"+{len(ports) - 2}", size=11, colour=drawing.DIM))
     return "".join(parts)
 
 
@@ -224,42 +222,13 @@ def _beside(service: ServiceStatus, x: float, y: float, several: bool, narrow: b
         words = [f"{len(service.volumes)} volumes"]
     if several and service.networks and not (narrow and words):
         words.append(", ".join(service.networks))
-    text = _short(" · ".join(words), 16 if narrow else 32)
-    return _words(x, y, text, size=10.5, colour=_DIM, anchor="end")
-
-
-def _words(
-    x: float,
-    y: float,
-    text: str,
-    *,
-    size: float = 13,
-    bold: bool = False,
-    code: bool = False,
-    colour: str = _TEXT,
-    anchor: str = "start",
-) -> str:
-    if not text:
-        return ""
-    font = f";font-family:{_CODE}" if code else ""
-    weight = ";font-weight:600" if bold else ""
-    return (
-        f'<text x="{x:g}" y="{y:g}" text-anchor="{anchor}" '
-        f'style="font-size:{size:g}px;fill:{colour}{weight}{font}">{_safe(text)}</text>'
-    )
+    text = drawing.short(" · ".join(words), 16 if narrow else 32)
+    return drawing.words(x, y, text, size=10.5, colour=drawing.DIM, anchor="end")
 
 
 def _in_few_words(service: ServiceStatus) -> str:
     """Return the state without repeating its health."""
     return service.health if service.state == "running" and service.health else words_of(service)
-
-
-def _safe(text: str) -> str:
-    return html.escape(printable(text), quote=True)
-
-
-def _short(text: str, most: int) -> str:
-    return text if len(text) <= most else text[: most - 1] + "…"
 
 
 def _number(code: int | None) -> int:
@@ -299,10 +268,10 @@ class ApplicationView(Showable, Plain):
     def _repr_html_(self) -> str:
         table = html_table(_COLUMNS, self.rows(), "no services")
         if len(self.status.services) > MOST_DRAWN or not self.status.services:
-            return f"<div>{_safe(self.summary)}</div>{table}"
+            return f"<div>{drawing.safe(self.summary)}</div>{table}"
         return (
             f"<div>{svg(self.status, self.base)}</div>"
-            f'<details style="color:{_TEXT}"><summary>{_safe(self.summary)}</summary>'
+            f'<details style="color:{drawing.TEXT}"><summary>{drawing.safe(self.summary)}</summary>'
             f"{table}</details>"
         )
 

@@ -11,20 +11,16 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from jupyter_containers.commands.render import drawing
 from jupyter_containers.commands.render.results import PRE, Document, Showable
 
 _WIDTH, _ROW, _TOP = 720, 58, 18
 _BUS_X, _CARD_X, _CARD_W = 226, 268, 440
 _MOST = 40
-_TEXT = "var(--jp-content-font-color1,currentColor)"
-_DIM = "var(--jp-content-font-color2,currentColor)"
-_LINE = "var(--jp-border-color1,#8888)"
-_FILL = "var(--jp-layout-color2,#8881)"
 _ACCENT = "var(--jp-brand-color1,#1976d2)"
 _OPEN = "var(--jp-success-color1,#388e3c)"
 _SHUT = "var(--jp-warn-color1,#b7791f)"
 _FONT = "var(--jp-ui-font-family,system-ui,sans-serif)"
-_CODE = "var(--jp-code-font-family,monospace)"
 
 
 @dataclass(frozen=True, slots=True)
@@ -101,9 +97,13 @@ class Picture:
             parts.append(_card(member, offset + number * _ROW))
         if len(self.members) > _MOST:
             text = f"and {len(self.members) - _MOST} more"
-            parts.append(_words(_CARD_X, offset + rows * _ROW - 24, text, colour=_DIM))
+            parts.append(
+                drawing.words(_CARD_X, offset + rows * _ROW - 24, text, colour=drawing.DIM)
+            )
         elif not shown:
-            parts.append(_words(_CARD_X, middle + 4, "no running container", colour=_DIM))
+            parts.append(
+                drawing.words(_CARD_X, middle + 4, "no running container", colour=drawing.DIM)
+            )
         title = html.escape(f"Network {self.name}")
         return (
             f'<svg viewBox="0 0 {_WIDTH} {height:g}" role="img" aria-label="{title}" '
@@ -130,13 +130,13 @@ class Picture:
             f'<line x1="168" y1="{middle:g}" x2="{_BUS_X}" y2="{middle:g}" stroke="{colour}" '
             f'stroke-width="2"{dash}/>'
             + _box(12, top, 156, 88)
-            + _words(24, top + 24, "this machine", bold=True)
+            + drawing.words(24, top + 24, "this machine", bold=True)
             + "".join(
-                _words(24, top + 44 + 15 * number, text, code=True, size=10.5)
+                drawing.words(24, top + 44 + 15 * number, text, code=True, size=10.5)
                 for number, text in enumerate(self.gateways[:2])
             )
             + f'<circle cx="27" cy="{top + 72:g}" r="3.5" fill="{colour}"/>'
-            + _words(36, top + 76, way, colour=_DIM, size=11)
+            + drawing.words(36, top + 76, way, colour=drawing.DIM, size=11)
         )
 
     def _bus(self, height: float) -> str:
@@ -147,7 +147,7 @@ class Picture:
         return (
             f'<rect x="{x - 7}" y="{top}" width="14" height="{bottom - top:g}" rx="7" '
             f'fill="{_ACCENT}"/>'
-            + _words(x, 12, f"{label}  {'  '.join(self.subnets)}", size=11, anchor="middle")
+            + drawing.words(x, 12, f"{label}  {'  '.join(self.subnets)}", size=11, anchor="middle")
         )
 
 
@@ -155,16 +155,18 @@ def _card(member: Member, top: float) -> str:
     middle, left, right = top + _ROW / 2, _CARD_X + 14, _CARD_X + _CARD_W - 14
     parts = [
         f'<line x1="{_BUS_X + 7}" y1="{middle:g}" x2="{_CARD_X}" y2="{middle:g}" '
-        f'stroke="{_LINE}" stroke-width="2"/>',
+        f'stroke="{drawing.LINE}" stroke-width="2"/>',
         _box(_CARD_X, top + 4, _CARD_W, _ROW - 8),
-        _words(left, middle - 4, _short(member.name, 34), bold=True),
-        _words(left, middle + 13, "  ".join(member.addresses), code=True, size=11),
+        drawing.words(left, middle - 4, drawing.short(member.name, 34), bold=True),
+        drawing.words(left, middle + 13, "  ".join(member.addresses), code=True, size=11),
     ]
     if member.ports:
         more = len(member.ports) - 2
         shown = ", ".join(member.ports[:2]) + (f" +{more}" if more > 0 else "")
         parts.append(
-            _words(right, middle - 4, shown, code=True, size=11, anchor="end", colour=_ACCENT)
+            drawing.words(
+                right, middle - 4, shown, code=True, size=11, anchor="end", colour=_ACCENT
+            )
         )
     name = html.escape(member.name, quote=True)
     return f'<g data-member="{name}">{"".join(parts)}</g>'
@@ -173,31 +175,8 @@ def _card(member: Member, top: float) -> str:
 def _box(x: float, y: float, width: float, height: float) -> str:
     return (
         f'<rect x="{x:g}" y="{y:g}" width="{width:g}" height="{height:g}" rx="8" '
-        f'fill="{_FILL}" stroke="{_LINE}"/>'
+        f'fill="{drawing.FILL}" stroke="{drawing.LINE}"/>'
     )
-
-
-def _words(
-    x: float,
-    y: float,
-    text: str,
-    *,
-    size: float = 13,
-    bold: bool = False,
-    code: bool = False,
-    colour: str = _TEXT,
-    anchor: str = "start",
-) -> str:
-    font = f";font-family:{_CODE}" if code else ""
-    weight = ";font-weight:600" if bold else ""
-    return (
-        f'<text x="{x:g}" y="{y:g}" text-anchor="{anchor}" xml:space="preserve" '
-        f'style="font-size:{size:g}px;fill:{colour}{weight}{font}">{html.escape(text)}</text>'
-    )
-
-
-def _short(text: str, most: int) -> str:
-    return text if len(text) <= most else text[: most - 1] + "…"
 
 
 class NetworkDocument(Showable, Document):
@@ -213,6 +192,6 @@ class NetworkDocument(Showable, Document):
     def _repr_html_(self) -> str:
         pictures = "".join(f"<div>{picture.svg()}</div>" for picture in self.pictures)
         return (
-            f'{pictures}<details style="color:{_TEXT}"><summary>JSON</summary>'
+            f'{pictures}<details style="color:{drawing.TEXT}"><summary>JSON</summary>'
             f'<pre style="{PRE}">{html.escape(str(self))}</pre></details>'
         )
