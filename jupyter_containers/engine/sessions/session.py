@@ -264,17 +264,9 @@ class Session:
         for command in self._language.commands:
             agent = Agent(self._execute, command, self._result_bytes)
             agent.start(self._language.program())
-            try:
-                ready = agent.receive(_READY_SECONDS)
-            except SessionEndedError:
-                if agent.is_missing:
-                    continue
-                raise
-            if ready.type != "ready":
-                agent.close()
-                raise SessionEndedError(
-                    f"the process of session {self.name} did not start properly"
-                )
+            ready = self._greeting(agent)
+            if ready is None:
+                continue
             self._agent, self.version = agent, ready.get("version", "")
             self._reads_parquet = ready.get("parquet", False)
             return
@@ -284,6 +276,22 @@ class Session:
             capability=self._language.name,
             provided_by=f"an image with {tried}",
         )
+
+    def _greeting(self, agent: Agent) -> Frame | None:
+        """Return the first frame of a process, None if the image lacks its program."""
+        try:
+            ready = agent.receive(_READY_SECONDS)
+            if ready.type == "ready":
+                return ready
+        except TimeoutError:
+            pass
+        except SessionEndedError:
+            agent.close()
+            if agent.is_missing:
+                return None
+            raise
+        agent.close()
+        raise SessionEndedError(f"the process of session {self.name} did not start properly")
 
     def _execute(self, command: Any, on_output: Any, stdin: int) -> Any:
         return self._containers.exec(
