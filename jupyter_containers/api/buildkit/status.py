@@ -164,12 +164,8 @@ class Vertices:
         """Complete the export's vertex, which transfers may have started."""
         with self._lock:
             one = self._exporting()
-        try:
+        with _lasting(one):
             yield one
-        except BaseException as error:
-            one.vertex(error=_text(error), ended=True)
-            raise
-        one.vertex(ended=True)
 
     def export_reporter(self, name: str) -> Callable[[int], None]:
         """Return a function that reports the bytes of a part of the export."""
@@ -187,12 +183,8 @@ class Vertices:
         one = Step(self._progress, name, now())
         self._last = one
         one.vertex()
-        try:
+        with _lasting(one):
             yield one
-        except BaseException as error:
-            one.vertex(error=_text(error), ended=True)
-            raise
-        one.vertex(ended=True)
 
     def __call__(self, event: Event) -> None:
         """Receive an event (from any thread)."""
@@ -257,6 +249,17 @@ class Vertices:
             detail=[detail] if detail else [],
         )
         self._progress.tell(StatusResponse(warnings=[one]))
+
+
+@contextmanager
+def _lasting(step: Step) -> Iterator[None]:
+    """Complete a vertex at the end of the block, with its error if there is one."""
+    try:
+        yield
+    except BaseException as error:
+        step.vertex(error=_text(error), ended=True)
+        raise
+    step.vertex(ended=True)
 
 
 def _text(error: BaseException) -> str:
