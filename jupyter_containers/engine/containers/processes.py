@@ -85,14 +85,7 @@ class Processes:
         process = self._process(record, options)
         noted = self._note_exec(record, options, exec_id)
         if options.detach:
-            with self._alive(record):
-                number = execute.start_detached(
-                    self._context.monitor,
-                    record.id,
-                    bundle.folder,
-                    process,
-                    exit_command=exec_end_command(self._context, record.id, noted),
-                )
+            number = self._start_detached(record, bundle.folder, process, noted)
             if on_process is not None:
                 on_process(lambda: number)
             return RunResult(0, container_id=record.id)
@@ -130,6 +123,19 @@ class Processes:
                 log_tail=capture.tail(),
             )
         return result
+
+    def _start_detached(
+        self, record: ContainerRecord, folder: Path, process: Spec, noted: str
+    ) -> int:
+        """Start a command in the background; return the number of its process."""
+        with self._alive(record):
+            return execute.start_detached(
+                self._context.monitor,
+                record.id,
+                folder,
+                process,
+                exit_command=exec_end_command(self._context, record.id, noted),
+            )
 
     @contextmanager
     def _alive(self, record: ContainerRecord) -> Iterator[None]:
