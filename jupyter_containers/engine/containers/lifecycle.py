@@ -20,7 +20,7 @@ from pathlib import Path
 import msgspec
 
 from jupyter_containers.engine.bundle import Bundle
-from jupyter_containers.engine.containers.exit_command import exit_command
+from jupyter_containers.engine.containers.exit_command import ending, exit_command
 from jupyter_containers.engine.containers.pauses import Pauses
 from jupyter_containers.engine.containers.restarts import (
     delay_of,
@@ -28,9 +28,7 @@ from jupyter_containers.engine.containers.restarts import (
     restarts,
     start_waiter,
 )
-from jupyter_containers.engine.containers.shared_namespaces import (
-    forget_mounts,
-)
+from jupyter_containers.engine.containers.shared_namespaces import forget_mounts
 from jupyter_containers.engine.containers.sidecars import Sidecars
 from jupyter_containers.engine.containers.sources import mount_folder
 from jupyter_containers.engine.containers.starts import Starts
@@ -401,6 +399,17 @@ class Lifecycle:
             self._context.runtime.signal(record.state.process, number)
         self.note(record, "kill", signal=str(number))
 
+    @contextmanager
+    def _ending(self, container_id: str) -> Iterator[None]:
+        """Record the end of a container that the block ends, instead of its exit command."""
+        try:
+            with ending(self.bundle(container_id).folder):
+                yield
+        except BaseException:
+            with suppress(ContainersError):  # its exit command may have left it to this process
+                self.settle(container_id)
+            raise
+
     def stop(self, record: ContainerRecord, timeout: float, number: int) -> None:
         """Stop a container: send its stop signal, and KILL after ``timeout`` seconds.
 
@@ -418,12 +427,13 @@ class Lifecycle:
         # Stop it even on a full disk: its own output may have filled it.
         with tolerated():
             self._update(record.id, stopped_by_user=True)
-        self._kill(looked, number)
-        if not process.wait(timeout=None if timeout < 0 else timeout):
-            self._kill(looked, signal.SIGKILL)
-            process.wait(timeout=_KILL_SECONDS)
-        with tolerated():
-            self.settle(record.id)
+        with self._ending(record.id):
+            self._kill(looked, number)
+            if not process.wait(timeout=None if timeout < 0 else timeout):
+                self._kill(looked, signal.SIGKILL)
+                process.wait(timeout=_KILL_SECONDS)
+            with tolerated():
+                self.settle(record.id)
         self.note(record, "stop")
 
     def update(self, record: ContainerRecord, options: RunOptions) -> None:
@@ -469,10 +479,13 @@ class Lifecycle:
             if self.running(record):
                 if not force:
                     require(record.name, record.state.status, "remove")
-                self._kill(record, signal.SIGKILL)
-                if record.state.process is not None:
-                    record.state.process.wait(timeout=_KILL_SECONDS)
-            if record.state.status.alive and self.settle(record.id) is None:
+                with self._ending(record.id):
+                    self._kill(record, signal.SIGKILL)
+                    if record.state.process is not None:
+                        record.state.process.wait(timeout=_KILL_SECONDS)
+                    if self.settle(record.id) is None:
+                        return
+            elif record.state.status.alive and self.settle(record.id) is None:
                 return
             if record.state.status is Status.RESTARTING and not force:
                 require(record.name, record.state.status, "remove")

@@ -21,7 +21,7 @@ from contextlib import suppress
 from functools import partial
 
 from jupyter_containers.engine.bundle import Bundle
-from jupyter_containers.engine.containers.exit_command import exit_command, unattended_command
+from jupyter_containers.engine.containers.exit_command import detached_command, unattended_command
 from jupyter_containers.engine.containers.restarts import restarts
 from jupyter_containers.engine.containers.security_labels import labels_for, relabel
 from jupyter_containers.engine.containers.shared_namespaces import forget_mounts, share
@@ -186,7 +186,7 @@ class Starts:
         # The attending process settles it, but need not live until a restart is due.
         if attended and not restarts(record):
             return unattended_command(self._context, record.id, bundle.folder)
-        return exit_command(self._context, record.id)
+        return detached_command(self._context, record.id, bundle.folder)
 
     def _log_bytes(self, record: ContainerRecord) -> int:
         """Return the size at which the monitor starts a new log; 0 for never."""
