@@ -16,12 +16,13 @@ import subprocess
 import sys
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 import pytest
 
 from jupyter_containers.settings import LAB_FILE
+from tests.integration.commands import LARGEST_INPUT, START, Commands
 
 KINDS = ("single", "subordinate")
 NEEDS = [
@@ -31,6 +32,7 @@ NEEDS = [
     pytest.mark.skipif(not shutil.which("newuidmap"), reason="needs newuidmap (uidmap)"),
 ]
 USER = pwd.getpwnam("nobody")
+_COMMAND = [sys.executable, "-m", "jupyter_containers.cli"]
 CLONE = Path(__file__).resolve().parents[2]
 _SUBORDINATE = "nobody:400000:65536\n"
 
@@ -41,7 +43,8 @@ class Account:
 
     ``lab`` is the content of the administrator's file (``/etc/jupyter_containers/lab.toml``).
     ``setup`` are lines of shell that root runs before, in the mount namespace of each program;
-    ``variables`` are added to its environment, and taken away where empty.
+    ``variables`` are added to its environment, and taken away where empty.  Commands that need
+    nothing else than ``commands`` has are forks of it.
     """
 
     home: Path
@@ -50,14 +53,24 @@ class Account:
     setup: tuple[str, ...] = ()
     variables: Mapping[str, str] = field(default_factory=dict)
     lab: str = ""
+    commands: Commands | None = field(default=None, compare=False)
 
     def run(
         self, argv: list[str], *, stdin: bytes = b"", timeout: float = 120
     ) -> subprocess.CompletedProcess[bytes]:
         """Run a program as the user, in the home."""
+        options = len(_COMMAND)
+        if argv[:options] == _COMMAND and len(stdin) <= LARGEST_INPUT and self._forks:
+            return self._forks.run(argv[options:], stdin=stdin)
         return subprocess.run(
             self.words(argv), input=stdin, capture_output=True, timeout=timeout, check=False
         )
+
+    @property
+    def _forks(self) -> Commands | None:
+        """``commands`` if it was started as this account starts programs."""
+        same = self.commands is not None and self.commands.argv == self.words(list(START))
+        return self.commands if same else None
 
     def container(self, line: str, *, stdin: bytes = b"") -> str:
         """Return the output of ``jupyter container LINE``, which must succeed."""
@@ -67,7 +80,7 @@ class Account:
 
     def command(self, line: str) -> list[str]:
         """Return the words of ``jupyter container LINE``."""
-        return [sys.executable, "-m", "jupyter_containers.cli", *shlex.split(line)]
+        return [*_COMMAND, *shlex.split(line)]
 
     def python(self, text: str) -> str:
         """Return the output of a Python program of the user, which must succeed."""
@@ -153,9 +166,11 @@ def opened(kind: str) -> Iterator[Account]:
         os.chown(place, USER.pw_uid, USER.pw_gid)
     subordinate = kind == "subordinate"
     account = Account(home, subordinate, no_new_privileges=not subordinate)
+    commands = Commands(account.words(list(START)))
     try:
-        yield account
+        yield replace(account, commands=commands)
     finally:
+        commands.close()
         ended(account.home / "run")
         # A user's unpacked layers are many files: some seconds in Python, and longer beside others.
         subprocess.run(["rm", "-rf", home], check=True)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import os
 import random
 import shutil
@@ -9,7 +10,7 @@ import signal
 import socket
 import sys
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
@@ -24,30 +25,9 @@ from tests.integration.engine_fixtures import (
     settled,
     traces,
 )
+from tests.integration.forker import Forker
 from tests.integration.waiting import until
 
-# The work that a kernel repeats until it is killed.
-_BUSY = """
-import itertools, sys
-from jupyter_containers.engine import Engine
-
-root, run_root, verb = sys.argv[1:]
-with Engine(root=root, run_root=run_root) as engine:
-    print("ready", flush=True)
-    for number in itertools.count():
-        if verb == "run":
-            engine.run("busybox", ["true"], rm=True, publish=["80"])
-        elif verb == "start":
-            engine.run("busybox", ["sleep", "60"], detach=True, rm=True, publish=["80"],
-                       volume="/data", name=f"start-{number}").stop(timeout=0)
-        elif verb == "stop":
-            container = engine.run("busybox", ["sleep", "60"], detach=True, network="none")
-            container.stop(timeout=0)
-            container.restart(timeout=0)
-        else:
-            container = engine.containers.create("busybox", ["true"], volume="/data")
-            container.remove(volumes=True)
-"""
 _ROUNDS = 30
 
 
@@ -69,19 +49,36 @@ def own(place: Place) -> Iterator[Engine]:
             demolish(engine)
 
 
-def test_thirty_kernels_are_killed_and_nothing_is_lost_or_left(own: Engine, place: Place) -> None:
+def busy(place: Place, verb: str, ready: Callable[[], object]) -> None:
+    """Be a kernel that repeats its work until it is killed."""
+    with place.engine() as engine:
+        ready()
+        for number in itertools.count():
+            if verb == "run":
+                engine.run(BUSYBOX, ["true"], rm=True, publish=["80"])
+            elif verb == "start":
+                flags = {"publish": ["80"], "volume": "/data", "name": f"start-{number}"}
+                engine.run(BUSYBOX, ["sleep", "60"], detach=True, rm=True, **flags).stop(timeout=0)
+            elif verb == "stop":
+                container = engine.run(BUSYBOX, ["sleep", "60"], detach=True, network="none")
+                container.stop(timeout=0)
+                container.restart(timeout=0)
+            else:
+                container = engine.containers.create(BUSYBOX, ["true"], volume="/data")
+                container.remove(volumes=True)
+
+
+def test_thirty_kernels_are_killed_and_nothing_is_lost_or_left(
+    own: Engine, place: Place, forker: Forker
+) -> None:
     keeper = own.run(BUSYBOX, ["sleep", "600"], detach=True, name="keeper", publish=["80"])
     assert keeper.top()  # then its program is there, not the runtime's before it
     before = traces(own)
     moments = random.Random(20261124)  # the same moments in every run, as far as clocks allow
     for number in range(_ROUNDS):
         verb = ("run", "start", "stop", "rm")[number % 4]
-        program = run_program(_BUSY, str(place.root), str(place.run_root), verb)
-        assert program.stdout is not None
-        assert program.stdout.readline() == "ready\n", program.communicate()[1]
-        time.sleep(moments.random() * 0.25)
-        program.send_signal(signal.SIGKILL)
-        program.communicate()
+        ended = forker.kill(moments.random() * 0.25, busy, place, verb)
+        assert ended.returncode == -signal.SIGKILL
         with place.engine() as later:
             for container in later.containers(all=True):
                 if container.name == "keeper":

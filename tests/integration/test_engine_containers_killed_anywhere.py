@@ -86,6 +86,7 @@ def is_true(engine: Engine, point: str, last: int) -> None:
         if not any(wrong):
             break
         assert time.monotonic() < deadline, f"{point}: {wrong}"
+        time.sleep(0.02)
     known = {one.id for one in listed}
     assert set(engine._context.runtime.container_ids()) <= known, point
     for container in listed:

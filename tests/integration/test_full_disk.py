@@ -11,7 +11,6 @@ import contextlib
 import os
 import shlex
 import subprocess
-import sys
 import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -20,6 +19,7 @@ import pytest
 
 from jupyter_containers.errors import DiskFullError, ReadOnlyStoreError
 from jupyter_containers.store.reserve import PIECES
+from tests.integration.commands import Commands
 from tests.integration.engine_fixtures import Place, demolish
 from tests.integration.registry_server import ScriptedRegistry
 from tests.integration.served_image import ServedImage, member, tar
@@ -32,9 +32,10 @@ INODES = 4000
 class Small:
     """A store on a small disk, which the test fills and empties."""
 
-    def __init__(self, disk: Path, run_root: Path) -> None:
+    def __init__(self, disk: Path, run_root: Path, commands: Commands) -> None:
         self.disk = disk
         self.place = Place(disk / "root", run_root)
+        self._commands = commands
 
     def fill(self) -> None:
         """Take every block."""
@@ -62,13 +63,10 @@ class Small:
             (self.disk / "files").rmdir()
 
     def command(self, line: str) -> subprocess.CompletedProcess[str]:
-        return subprocess.run(
-            [sys.executable, "-m", "jupyter_containers.cli", *shlex.split(line)],
-            env={**os.environ, **self.place.variables},
-            capture_output=True,
-            text=True,
-            check=False,
-            timeout=60,
+        environ = {**os.environ, **self.place.variables}
+        done = self._commands.run(shlex.split(line), environ=environ)
+        return subprocess.CompletedProcess(
+            done.args, done.returncode, done.stdout.decode(), done.stderr.decode()
         )
 
     def says(self, line: str) -> str:
@@ -78,14 +76,20 @@ class Small:
         return done.stdout
 
 
+@pytest.fixture(scope="module")
+def commands() -> Iterator[Commands]:
+    with contextlib.closing(Commands()) as running:
+        yield running
+
+
 @pytest.fixture
-def small(tmp_path: Path) -> Iterator[Small]:
+def small(tmp_path: Path, commands: Commands) -> Iterator[Small]:
     """A small disk with a store of one image, a container that has ended and one that runs."""
     disk = tmp_path / "disk"
     disk.mkdir()
     options = f"size={SIZE},nr_inodes={INODES}"
     subprocess.run(["mount", "-t", "tmpfs", "-o", options, "tmpfs", disk], check=True)
-    made = Small(disk, tmp_path / "run")
+    made = Small(disk, tmp_path / "run", commands)
     try:
         with made.place.engine() as engine:
             engine.images.bootstrap("busybox")

@@ -7,8 +7,12 @@ from collections.abc import Callable
 
 
 def until(condition: Callable[[], object], seconds: float = 60) -> None:
-    """Return once it is true; fail after so many seconds, which only a broken thing takes."""
-    deadline = time.monotonic() + seconds
+    """Return once it is true; fail after so many seconds, which only a broken thing takes.
+
+    The longer it takes, the longer are the pauses: looking costs processor time.
+    """
+    deadline, pause = time.monotonic() + seconds, 0.01
     while not condition():
         assert time.monotonic() < deadline, "it did not happen"
-        time.sleep(0.01)
+        time.sleep(pause)
+        pause = min(pause * 1.2, 0.1)
