@@ -2,15 +2,25 @@
 
 from __future__ import annotations
 
+import compileall
 import os
+import sys
 from collections.abc import Generator
+from pathlib import Path
 
 import pytest
 from hypothesis import settings
 
+import jupyter_containers
 from tests.durations import Slowest, longest_first
 from tests.integration.bases import BaseImages
 from tests.watchdog import watched
+
+# Hundreds of programs that tests start would each compile all modules that they import.
+os.environ.pop("PYTHONDONTWRITEBYTECODE", None)
+sys.dont_write_bytecode = False
+# nbformat's validator would compile 38 grammars for a check that no test makes: 2 s a process.
+sys.modules.setdefault("rfc3987_syntax", None)  # type: ignore[arg-type]  # the import fails
 
 # A property test must not fail because the machine is busy.
 settings.register_profile("project", deadline=None)
@@ -72,7 +82,17 @@ class _AtOnce:
 
 
 def pytest_configure(config: pytest.Config) -> None:
-    """Report failures and the slowest files in the process that shows the results."""
-    if not hasattr(config, "workerinput"):
-        config.pluginmanager.register(_AtOnce(config))
-        config.pluginmanager.register(Slowest())
+    """Report failures and the slowest files in the process that shows the results.
+
+    Workers start at the same time, and would all compile the same modules: that process compiles
+    the package for them, and each begins to collect at other tests.
+    """
+    if hasattr(config, "workerinput"):
+        number = int(config.workerinput["workerid"].removeprefix("gw"))
+        first = number * len(config.args) // config.workerinput["workercount"]
+        config.args[:] = config.args[first:] + config.args[:first]
+        return
+    config.pluginmanager.register(_AtOnce(config))
+    config.pluginmanager.register(Slowest())
+    if getattr(config.option, "numprocesses", None):
+        compileall.compile_dir(Path(*jupyter_containers.__path__), quiet=2)
