@@ -188,8 +188,8 @@ import sys, time
 from jupyter_containers.engine import Engine
 from jupyter_containers.errors import ContainersError
 root, run_root, what, name, folder = sys.argv[1:]
-end, count = time.monotonic() + 6, 0
-while time.monotonic() < end:
+end, count = time.monotonic() + 3, 0
+while time.monotonic() < end or count < 3:
     with Engine(root=root, run_root=run_root) as engine:
         try:
             if what == "pull":
