@@ -144,7 +144,7 @@ def test_cancelling_ends_the_wait_for_a_silent_registry() -> None:
         began = time.monotonic()
         with pytest.raises(OperationCancelledError):
             list(pieces)
-        assert time.monotonic() - began < 2
+        assert time.monotonic() - began < 10
         release.set()
         timer.join()
 
@@ -164,7 +164,7 @@ def test_cancelling_ends_the_wait_for_an_answer() -> None:
         began = time.monotonic()
         with pytest.raises(OperationCancelledError):
             client.resolve("a/b", "v1")
-        assert time.monotonic() - began < 2
+        assert time.monotonic() - began < 10
         release.set()
         timer.join()
 

@@ -58,11 +58,11 @@ def test_json_keeps_its_value(text: str) -> None:
 
 
 def test_long_text_is_fast_and_short_in_a_message() -> None:
-    began = time.monotonic()
+    began = time.thread_time()
     for text in ("\x1b]" * 100_000, "\x1b[" + "0" * 200_000, "\x1b" * 200_000, "a" * 200_000):
         printable(text)
         assert len(str(ContainersError(f"cannot read {text}: why"))) < 2100
-    assert time.monotonic() - began < 2
+    assert time.thread_time() - began < 2
 
 
 def test_errors_say_what_was_quoted_without_control_characters() -> None:

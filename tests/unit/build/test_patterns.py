@@ -152,11 +152,11 @@ _HOSTILE = [
 @pytest.mark.parametrize(("pattern", "name"), _HOSTILE)
 def test_no_pattern_of_files_costs_exponential_time(pattern: str, name: str) -> None:
     """Seen to fail with the patterns as regular expressions: no end after eight seconds."""
-    began = time.monotonic()
+    began = time.thread_time()
     assert not tree_pattern(pattern).fullmatch(name)
     assert not glob(pattern).fullmatch(name)
     assert not IgnoreRules.parse(pattern).ignores(name)
-    assert time.monotonic() - began < 1
+    assert time.thread_time() - began < 1
 
 
 @pytest.mark.parametrize(
@@ -173,15 +173,15 @@ def test_no_pattern_of_files_costs_exponential_time(pattern: str, name: str) -> 
 def test_no_pattern_of_a_shell_costs_exponential_time(word: str) -> None:
     """As regular expressions these patterns backtrack exponentially too."""
     value = "a" * 4000
-    began = time.monotonic()
+    began = time.thread_time()
     assert Lexer().expand(word, {"X": value}).text == value
-    assert time.monotonic() - began < 1
+    assert time.thread_time() - began < 1
 
 
 def test_replacing_every_character_of_a_long_value_is_fast() -> None:
-    began = time.monotonic()
+    began = time.thread_time()
     assert Lexer().expand("${X//a/bb}", {"X": "a" * 50_000}).text == "bb" * 50_000
-    assert time.monotonic() - began < 1
+    assert time.thread_time() - began < 1
 
 
 def test_a_variable_that_doubles_itself_comes_to_an_end() -> None:
