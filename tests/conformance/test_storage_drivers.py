@@ -1,7 +1,7 @@
 """The contract of storage drivers: the same images and containers, however layers are joined.
 
-An implementation is a line of ``DRIVERS``.  Here the settings choose the driver; that each is found
-where it is needed is in ``tests/integration/test_rungs.py``.
+An implementation is a line of ``DRIVERS``.  Here the settings choose the driver; for the choice by
+the machine's capabilities see ``tests/integration/test_rungs.py``.
 """
 
 from __future__ import annotations

@@ -1,7 +1,7 @@
 """An ordinary user's account for tests: programs run as ``nobody``.
 
-The test's process is root.  What an ordinary machine has and a test machine may lack is set up in
-a mount namespace that only these programs see: a Python and a clone that every user can read,
+The test's process is root.  A mount namespace for these programs alone adds the parts of an
+ordinary machine that a test machine may lack: a Python and a clone that every user can read,
 ``/dev/net/tun`` open to all, ``/etc/subuid``.
 """
 

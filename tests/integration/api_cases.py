@@ -1,8 +1,8 @@
 """Requests to the Docker Engine API, in the order in which they are sent.
 
-A case has a name, a method, a path and perhaps a body and headers.  ``{word}`` in a path is what an
-earlier answer gave: ``keep`` names the word and the field of the answer.  Cases of a new version
-only (``since``) are not frozen from an older daemon.
+A case has a name, a method, a path and perhaps a body and headers.  ``{word}`` in a path stands
+for a value of an earlier answer: ``keep`` names the word and the field of the answer.
+Cases of a new version only (``since``) are not frozen from an older daemon.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""Images that take long to make: made once for all tests, those of other processes too."""
+"""Images that take long to make: made once for the tests of all workers."""
 
 from __future__ import annotations
 

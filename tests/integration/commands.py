@@ -124,7 +124,7 @@ def _command(request: _Request) -> int:
         return main()
     except SystemExit as end:
         return end.code if isinstance(end.code, int) else 1
-    except BaseException:  # noqa: BLE001  # what the interpreter would print
+    except BaseException:  # noqa: BLE001  # the interpreter would print it too
         traceback.print_exc()
         return 1
     finally:
@@ -133,7 +133,7 @@ def _command(request: _Request) -> int:
 
 
 def _contents(descriptor: int) -> bytes:
-    """Return what was written into a file, and close it."""
+    """Return the contents of a file, and close it."""
     with open(descriptor, "rb") as file:
         file.seek(0)
         return file.read()

@@ -36,7 +36,7 @@ networks: {front: }
 volumes: {data: }
 """
 _LESS = (BASE[BASE.index("  side:") : BASE.index("networks: {front")], "")
-# One after another: a name, what is replaced in the file, flags and services of ``up -d``.
+# In this order: a name, the replacements in the file, flags and services of ``up -d``.
 CHANGES: list[tuple[str, tuple[str, str], str]] = [
     ("first", ("", ""), ""),
     ("the same", ("", ""), ""),
@@ -63,7 +63,7 @@ def changed(change: tuple[str, str]) -> str:
 
 
 def main() -> None:
-    """Freeze what a docker-compose does."""
+    """Freeze the actions of a docker-compose."""
     answers: dict[str, list[str]] = {}
     with tempfile.TemporaryDirectory() as folder:
         words = [sys.argv[1], "--project-name", "asked", "--progress", "plain"]

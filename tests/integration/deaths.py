@@ -2,9 +2,9 @@
 
 A *point* is the n-th call of one kind: making a file durable, renaming, removing, making a folder,
 committing a transaction, starting a program, or opening the fifo by which a runtime starts a
-container, named by what it does (``rename content``, ``commit record an image``, ``started
+container, named after its effect (``rename content``, ``commit record an image``, ``started
 conmon``).  :meth:`Deaths.points` runs some work once and returns the points that it passes;
-:meth:`Deaths.die_at` runs it again in a new process, which is gone in that very moment.  The work
+:meth:`Deaths.die_at` runs it again in a new process, which dies there.  The work
 is a function of a module, or a ``partial`` of one.
 """
 

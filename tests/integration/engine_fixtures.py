@@ -1,8 +1,8 @@
 """An engine with its own store, and checks that it leaves nothing behind.
 
 Vocabulary: a *place* is the two folders of one store; *traces* are everything of that store that
-the kernel knows: mounts, links, published ports, cgroups, processes, runtime state.  Traces are
-told apart from those of other stores on the same machine by folder, bridge and cgroup parent.
+the kernel knows: mounts, links, published ports, cgroups, processes, runtime state.  Folder,
+bridge and cgroup parent distinguish them from those of other stores on the same machine.
 """
 
 from __future__ import annotations
@@ -140,7 +140,7 @@ def settled(engine: Engine, before: Traces, timeout: float = 40.0) -> dict[str, 
     """Return the remains beyond ``before`` once the machine is idle.
 
     The kernel removes a veth pair, and conmon runs its exit command, a moment after a container
-    ended; what is still there after ``timeout`` seconds is left for good.
+    ended; anything left after ``timeout`` seconds stays for good.
     """
     deadline = time.monotonic() + timeout
     while left := traces(engine).beyond(before):

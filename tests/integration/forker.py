@@ -1,7 +1,7 @@
 """Children by ``fork``, made by a process that has no threads.
 
-What is forked beside threads may meet a lock that one of them held, and wait for ever.  A *call* is
-a function of a module, or a ``partial`` of one, and its arguments; it runs in a child of its own.
+A child forked beside threads may wait for ever for a lock that one of them held.  A *call* is a
+function of a module, or a ``partial`` of one, and its arguments; it runs in a separate child.
 """
 
 from __future__ import annotations

@@ -6,13 +6,13 @@ own and a ``case.json``:
 ``context``   the name of a folder of ``tests/data/contexts`` instead of an own one
 ``options``   keywords of ``Engine.build``; ``{http}`` in a value is the address of ``served``
 ``flags``     the same for Docker, as it writes them
-``make``      what a repository cannot hold: ``modes``, ``links``, ``hard``, ``archives``, ``text``,
-              ``xattrs``, ``owners``, ``fifos``, ``served`` (files that a web server gives)
+``make``      files that a repository cannot hold: ``modes``, ``links``, ``hard``, ``archives``,
+              ``text``, ``xattrs``, ``owners``, ``fifos``, ``served`` (files of a web server)
 ``engine``    ``buildah`` where Docker's frontend does not know the instruction yet, ``containerd``
               where it matters that BuildKit merges layers
 ``fails``     the build must fail
 
-``expected.json`` is what the engine named in it made of the same input, frozen by
+``expected.json`` is the result of the engine that it names for the same input, frozen by
 ``python -m tests.integration.regenerate_golden``.
 """
 

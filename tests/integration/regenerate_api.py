@@ -1,9 +1,9 @@
 """Freeze the shapes of a dockerd's answers: ``python -m tests.integration.regenerate_api SOCKET…``.
 
-The first socket is that of the newest Docker there is, a second one that of an older Docker, whose
-answers are taken for what the first could not do (``top`` needs a ps on its machine).  Each is that
-of a daemon started for this, with nothing but the image ``api_cases.BOX`` (a busybox) in it, in
-network and mount namespaces of its own.
+The first socket belongs to the newest Docker available, the second to an older Docker that answers
+the requests which the first could not (``top`` needs a ps on its machine).  Each daemon was started
+for this, in separate network and mount namespaces, and has only the image ``api_cases.BOX`` (a
+busybox).
 """
 
 from __future__ import annotations

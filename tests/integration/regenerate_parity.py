@@ -1,8 +1,8 @@
 """Freeze Docker's answers: ``python -m tests.integration.regenerate_parity [CASE…]``.
 
-Starts a dockerd of its own (Debian's docker.io) with folders, socket and pid file of its own and no
-bridge, so that nothing of the host is touched, asks it every line of ``parity_cases`` and writes
-``data/parity.json``.
+Starts a separate dockerd (Debian's docker.io) with its own folders, socket and pid file and without
+a bridge, so that nothing of the host changes, runs every line of ``parity_cases`` with it and
+writes ``data/parity.json``.
 """
 
 from __future__ import annotations

@@ -2,8 +2,8 @@
 
 ``DockerRegistry`` is the real thing (open, with htpasswd, with a token server, with TLS); it keeps
 everything under one temporary folder and ends with its ``with`` block.  ``ScriptedRegistry``
-answers exactly what a test tells it to, also what no decent registry would, and records what it
-was asked.
+gives exactly the answers that a test defines, including those that no decent registry would give,
+and records the requests.
 """
 
 from __future__ import annotations
@@ -181,8 +181,8 @@ class Asked:
 class Answer:
     """A response; ``body`` is bytes, or an iterator whose pieces are sent as they come.
 
-    Without a ``Content-Length`` among the headers, the length of ``body`` is told; an iterator's
-    end is the end of the connection.  A told length may be a lie.
+    Without a ``Content-Length`` among the headers, that of ``body`` is sent; after an
+    iterator, the connection is closed.  A given length may be wrong.
     """
 
     status: int = 200
@@ -256,7 +256,7 @@ class _Server(ThreadingHTTPServer):
 
 
 class ScriptedRegistry:
-    """An HTTP server on loopback that answers by a function; ``asked`` lists what it received.
+    """An HTTP server on loopback that answers by a function; ``asked`` lists the requests.
 
     ``host`` is ``127.0.0.1:<port>``; with ``name="localhost"`` the same kind of server is another
     host for the client.  A body longer than ``longest_body`` is not read and gets no answer: the

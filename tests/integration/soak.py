@@ -95,7 +95,7 @@ def soak(
 ) -> Outcome:
     """Return the outcome of ``cycles`` cycles; every ``killing`` seconds or so a kernel is killed.
 
-    The store at ``place`` has the image; what the dead left is swept by a new engine at the end.
+    The store at ``place`` has the image; at the end, a new engine sweeps the remains of the killed.
     """
     dice = random.Random(seed)
     with place.engine() as engine:

@@ -226,7 +226,7 @@ def test_half_an_archive_is_no_image(
 def test_a_signal_ends_streams_and_builds_and_the_store_is_whole(
     engine: Engine, busybox: str, tmp_path: Path
 ) -> None:
-    """What they leave behind (processes, mounts, groups) is seen by the fixture."""
+    """The fixture looks for remains: processes, mounts, groups."""
     service = start_service(engine.settings, f"unix://{tmp_path}/d.sock")
     client = Client(service.url, tmp_path)
     body = {"Image": busybox, "Cmd": ["sleep", "300"], "HostConfig": {"AutoRemove": True}}

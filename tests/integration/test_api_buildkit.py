@@ -354,6 +354,6 @@ def test_compose_builds_and_starts(client: Client, busybox: str, tmp_path: Path)
 
 
 def test_a_service_without_the_library_says_so(client: Client) -> None:
-    """Only the answer to what is no upgrade can be seen here: the library is installed."""
+    """As the library is installed here, only the answer to an ordinary request can be seen."""
     status, answer = client.request("POST", "/grpc")
     assert (status, answer["message"]) == (400, "this address needs an upgrade to h2c")

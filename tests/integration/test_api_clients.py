@@ -21,7 +21,7 @@ from tests.integration.api_client import Client
 _DATA = Path(__file__).parents[1] / "data/clients"
 _COMPOSE = Path(sys.executable).with_name("docker-compose")
 
-# The waits are of the libraries; what they print is compared.
+# The waits are the libraries'; only the output is compared.
 _ASYNCHRONOUS = """
 import asyncio, io, sys, tarfile
 import aiodocker

@@ -26,7 +26,7 @@ needs_openssl = pytest.mark.skipif(shutil.which("openssl") is None, reason="need
 
 
 class _Certificates:
-    """A CA, and what it has signed, in the files that Docker's client looks for."""
+    """A CA and its certificates, in the files that Docker's client looks for."""
 
     def __init__(self, folder: Path) -> None:
         self.folder = folder

@@ -37,7 +37,7 @@ def client(engine: Engine, tmp_path_factory: pytest.TempPathFactory) -> Iterator
 
 
 class _WebSocket:
-    """A client's end, by hand: what it sends need not be right."""
+    """A client's end, written by hand: its frames may be wrong."""
 
     def __init__(self, client: Client, path: str, version: str = "/v1.43") -> None:
         self.connection = client.connected()

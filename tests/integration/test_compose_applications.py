@@ -256,7 +256,7 @@ def test_a_block_takes_it_down(shop: Shop) -> None:
     assert not (shop.engine.settings.layout.applications / "shop").exists()
 
 
-# -- what does not work ----------------------------------------------------------------------------
+# -- failures --------------------------------------------------------------------------------------
 
 
 @pytest.mark.parametrize(

@@ -1,9 +1,9 @@
 """SIGKILL at every step of run, start, stop, restart and rm: ``ps`` stays true, nothing is left.
 
-Seen to fail with the engine of before starts had owners: the three tests of starts, because no look
-took back what a dead process had begun (``created``, with addresses, monitor and ``runc init``; and
-from ``after change an entry of containers`` on the record said ``running``); those with containers
-that remove themselves, because such a one stayed.
+Seen to fail with the engine before starts had owners: the three tests of starts, because no lookup
+undid the start of a dead process (``created``, with addresses, monitor and ``runc init``; and from
+``after change an entry of containers`` on, the record was ``running``); those with containers that
+remove themselves, because the container stayed.
 """
 
 from __future__ import annotations
@@ -113,7 +113,7 @@ def nothing_is_left(engine: Engine, place: Place, before: Traces, point: str) ->
     assert engine._context.containers.all() == [], point
     assert engine.volumes() == [], point
     assert engine._context.endpoints.all() == [], point
-    # The engine deletes what it has put aside in the background.
+    # The engine deletes discarded files in the background.
     deadline = time.monotonic() + 5
     while left := remains(place, *OF_CONTAINERS):
         assert time.monotonic() < deadline, f"{point}: {left}"

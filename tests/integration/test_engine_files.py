@@ -340,7 +340,7 @@ def test_a_container_removes_no_folder_of_the_host_by_a_file_of_its_name(
 def test_a_container_that_ends_during_its_commit_is_committed(
     engine: Engine, busybox: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Seen to fail: "container not running", where it ended between the look and the pause."""
+    """Seen to fail: "container not running", if it ended between the look and the pause."""
     box = engine.containers.create(busybox, ["sh", "-c", "echo kept > /file; sleep 100"])
     box.start()
     process, pause = engine.containers.get(box.id).record.state.process, OCIRuntime.pause

@@ -1,8 +1,8 @@
 """RUN for another architecture, by a real emulator that the kernel calls.
 
-The program is a static one of 200 bytes for arm64, so that no image of that platform is needed.
+The program is static, has 200 bytes and is for arm64, so that no image of that platform is needed.
 The emulator is registered with the kernel while the test runs, in a mount namespace that ends with
-it; where the machine has one of its own for arm64, that one is used.
+it; if the machine already has one for arm64, that one is used.
 """
 
 from __future__ import annotations

@@ -1,6 +1,6 @@
 """A store on a disk without a free byte, without a free inode, and on one that is read-only.
 
-What makes room works there, and what only looks.  Seen to fail at 39323e0: every verb ended with
+Verbs that free space or only read work there.  Seen to fail at 39323e0: every verb ended with
 "cannot open the records: disk I/O error" (no byte), "unable to open database file" (no inode) or a
 traceback of ``OSError`` (read-only).
 """

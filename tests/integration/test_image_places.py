@@ -2,8 +2,8 @@
 
 Another implementation of the protocols joins by one entry in ``KINDS``.  Seen to fail: without the
 check in ``blobs.checked_pieces`` a layout and an archive keep wrong bytes; with ``tag`` before the
-blobs in ``copy`` a name means what is not there; with documents that are encoded again no digest
-stays.
+blobs in ``copy`` a name refers to a missing image; if documents are encoded again, their digests
+change.
 """
 
 from __future__ import annotations

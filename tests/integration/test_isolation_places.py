@@ -39,7 +39,7 @@ def outside(tmp_path: Path) -> Iterator[Path]:
 def hostile(
     engine: Engine, name: str, links: dict[str, str], *, files: tuple[str, ...] = (), **more: Any
 ) -> str:
-    """Return the name of an image of busybox in which ``links`` lead where they say."""
+    """Return the name of an image of busybox with the links ``links``."""
     buffer = io.BytesIO()
     with tarfile.open(fileobj=buffer, mode="w") as tar:
         program = tarfile.TarInfo("bin/busybox")

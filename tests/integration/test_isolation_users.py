@@ -108,7 +108,7 @@ def test_a_program_for_root_is_one_for_the_user_outside(account: Account) -> Non
 
 
 def test_users_inside(account: Account) -> None:
-    """Subordinate IDs are nobody outside; with a single ID there are no others to distinguish."""
+    """Subordinate IDs have no rights outside; with a single ID there are no others."""
     if not account.subordinate:
         done = account.run(account.command(f"{RUN} -u 9 busybox id"))
         assert done.returncode == 125

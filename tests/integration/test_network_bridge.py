@@ -171,7 +171,7 @@ def test_container_that_routes_loopback_does_not_reach_the_hosts_services(world:
 def test_flushed_rules_leave_the_hosts_services_closed(world: World):
     """Nothing published: ``route_localnet`` is off, with or without the table.
 
-    Seen to fail at 39323e0, where it was on for every bridge: the host's service answered.
+    Seen to fail at 39323e0, which enabled it for every bridge: the host's service answered.
     """
     network = world.network()
     container = world.container(network)

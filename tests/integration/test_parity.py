@@ -1,7 +1,7 @@
 """The same command lines as Docker, with the same answers.
 
-Docker's were frozen by ``regenerate_parity``; ours are asked anew through the command's own entry
-point, each with an engine of its own, as separate commands would be.
+``regenerate_parity`` has frozen Docker's; the engine's come from the command's entry point, with a
+separate engine each, as from separate commands.
 """
 
 from __future__ import annotations

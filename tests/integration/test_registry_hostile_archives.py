@@ -60,8 +60,8 @@ def victim(tmp_path: Path) -> Iterator[Path]:
 CHAIN = [link(f"l{n}", f"l{n + 1}") for n in range(100)]
 DEEP = "/".join("d" * 200 for _ in range(20))
 
-# Rows: the layers' members ({victim} stands for the folder), and what the error says about the
-# entry; empty where the archive is taken and simply stays inside.
+# Rows: the layers' members ({victim} stands for the folder), and the error's text about the
+# entry; empty if the archive is accepted and stays inside.
 ARCHIVES: dict[str, tuple[list[list[Member]], str]] = {
     "dots": ([[member("../../../../../../../escaped", b"x")]], ""),
     "dots in the middle": ([[member("a/../../../../../../escaped", b"x")]], ""),

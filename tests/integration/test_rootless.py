@@ -421,7 +421,7 @@ def test_in_a_pod_without_namespaces_images_work_and_run_says_what_is_missing(
 ) -> None:
     """Root of a container with the usual filter of system calls, as most pods are.
 
-    What a build copies needs no mounts: the files of the layers are copied.
+    A build's COPY needs no mounts: the files of the layers are copied.
     """
     engine.images.save([busybox], tmp_path / "bases.tar")
     (tmp_path / "app").mkdir()

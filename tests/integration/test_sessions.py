@@ -1,4 +1,4 @@
-"""Sessions: cells in a container that keeps state; what they show, and how they end."""
+"""Sessions: cells in a container that keeps state, their outputs and their ends."""
 
 from __future__ import annotations
 
@@ -182,7 +182,7 @@ def test_a_process_that_dies_says_how(session: Session) -> None:
 
 
 def test_forged_frames_harm_the_cell_alone(session: Session) -> None:
-    """The cell finds the pipe and writes what it likes: the engine refuses it, and goes on."""
+    """The cell finds the pipe and writes forged frames: the engine refuses them, and goes on."""
     code = """
 import os
 for number in range(3, 20):
@@ -246,7 +246,7 @@ def test_names_are_those_of_containers(engine: Engine, python: str) -> None:
 def test_an_image_without_the_language_is_refused(engine: Engine, busybox: str) -> None:
     """Seen to fail when the pipes of the programs that were tried stayed open."""
     counts = []
-    for _ in range(2):  # the first opens what the engine keeps
+    for _ in range(2):  # the first opens descriptors that the engine keeps
         with pytest.raises(UnsupportedError, match="has no python3 or python"):
             engine.sessions.start(busybox, network="none")
         counts.append(len(os.listdir("/proc/self/fd")))

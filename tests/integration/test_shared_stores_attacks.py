@@ -1,6 +1,6 @@
 """Programs in shared images grant no rights through paths on the host.
 
-The attacker is ``daemon``, an ordinary user who is neither root nor the user of the mapped mounts.
+The attacker is ``daemon``, an ordinary user: neither root nor the user of the mapped mounts.
 ``cat`` of the image has the set-user-ID bit, a copy of it the capability to read every file.
 """
 

@@ -1,4 +1,4 @@
-"""``system check`` finds what a test damages on purpose, and repairs it."""
+"""``system check`` finds damage that a test did on purpose, and repairs it."""
 
 from __future__ import annotations
 

@@ -115,7 +115,7 @@ def test_a_namespace_of_ones_own_makes_nobody_root_of_the_machine(
 
 @pytest.mark.skipif(os.geteuid() != 0, reason="needs root, whose file it is")
 def test_a_lab_file_below_a_folder_of_others_is_refused(tmp_path: Path) -> None:
-    """A user who can write to the folder could exchange the file; seen to be read at 39323e0."""
+    """Any user with write access to the folder could exchange the file; 39323e0 read it."""
     folder = tmp_path / "etc"
     folder.mkdir()
     (folder / "lab.toml").write_text("for_root = true\n")

@@ -3,7 +3,7 @@
 A front end that compares names must be found and changed for every verb that is added.  This looks
 for strings that are a verb's spelling in the rooms that can know a verb (the rooms below cannot
 import them).  Keys of flags and operands do not count.  An exception names the file and the words,
-and says what the words mean there.
+and the meaning of the words there.
 
 Seen to fail with ``if parsed.verb.name == "logs"`` put back into ``cli._print``.
 """

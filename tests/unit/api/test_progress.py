@@ -9,7 +9,7 @@ from jupyter_containers.events import TaskFinished, TaskOutput, TaskStarted
 
 
 class Sent:
-    """What a build says, as text."""
+    """The progress of a build, as text."""
 
     def __init__(self) -> None:
         self.texts: list[str] = []

@@ -18,7 +18,7 @@ _CHUNKED = {"Transfer-Encoding": "chunked"}
 
 
 def read(sent: bytes, headers: Mapping[str, str], early: bytes = b"") -> bytes:
-    """Return what is read of a body; the client goes away after what it has sent."""
+    """Return the received part of a body; the client closes after sending ``sent``."""
     here, there = socket.socketpair()
     with here, there:
         worker = threading.Thread(target=_send, args=(there, sent))

@@ -1,6 +1,6 @@
 """Compose files for which `config` is compared with Docker Compose; see regenerate_compose.py.
 
-A case is its files, and what is given beside them.  ``FIELDS`` are fragments of one service in a small file.
+A case has files, and arguments beside them.  ``FIELDS`` are fragments of one service in a small file.
 """
 
 from __future__ import annotations

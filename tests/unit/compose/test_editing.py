@@ -1,4 +1,4 @@
-"""Help for a person who writes a Compose file, whose text is unfinished most of the time."""
+"""Editing help for Compose files, whose text is unfinished most of the time."""
 
 from __future__ import annotations
 

@@ -294,7 +294,7 @@ def test_what_belongs_to_another_project_is_used_with_a_warning() -> None:
 
 def test_a_dependency_without_a_container_is_missed() -> None:
     text = "services: {a: {image: x, depends_on: [b]}, b: {image: x, scale: 0}}"
-    assert "start p-a-1" in up(project(text), Seen()).keys  # nobody wants one: nobody waits
+    assert "start p-a-1" in up(project(text), Seen()).keys  # with no replica wanted, nothing waits
 
 
 def test_conditions() -> None:

@@ -1,4 +1,4 @@
-"""``%%compose``: what its words mean as a command, and what a cell adds to it."""
+"""``%%compose``: the command that its words mean, and the cell's part in it."""
 
 from __future__ import annotations
 

@@ -138,7 +138,7 @@ def test_keywords_have_a_static_type() -> None:
     ("engine", "jedi"), [(Engine, True), (Engine, False), (RemoteEngine, True)]
 )
 def test_a_notebook_completes_options(engine: type, jedi: bool) -> None:
-    """Seen to fail with ``**flags`` alone: IPython completes what a signature names."""
+    """Seen to fail with ``**flags`` alone: IPython completes the names in a signature."""
     call = "containers.run" if engine is Engine else "run"
     made = engine.__new__(engine)
     if engine is Engine:

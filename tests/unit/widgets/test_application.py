@@ -1,4 +1,4 @@
-"""The live view of an application: what it sends, when it looks again, what its buttons do."""
+"""The live view of an application: its messages, its refreshing, its buttons."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ from tests.unit.widgets.test_terminal import wait_for
 
 
 class Application:
-    """What a widget does with an application: remembered, and held back where a test wants it."""
+    """A fake application: records the widget's calls, and blocks them if a test wants that."""
 
     def __init__(self) -> None:
         self.status = project(service("web", "db"), service("db", health="starting"))

@@ -126,7 +126,7 @@ def test_a_reader_that_does_not_read_stops_the_sender_and_not_the_connection() -
 
 
 class Hostile:
-    """A client that writes frames of its own making."""
+    """A client that writes hand-made frames."""
 
     def __init__(self) -> None:
         self.socket, theirs = socket.socketpair()

@@ -208,7 +208,7 @@ def test_a_transfer_that_breaks_leaves_what_was_whole(tmp_path: Path) -> None:
 
 
 def test_a_tree_is_sent_as_it_was(tmp_path: Path) -> None:
-    """What is sent is what this module receives: both directions speak the same protocol."""
+    """Both directions speak the same protocol: this module can receive a tree that it sent."""
     source = tmp_path / "source"
     (source / "d/e").mkdir(parents=True)
     (source / "d/e/f").write_bytes(b"x" * 100_000)

@@ -1,4 +1,4 @@
-"""A service without the library h2: clients fall back, and what they ask for says why."""
+"""A service without the library h2: clients fall back, and an answer gives the reason."""
 
 from __future__ import annotations
 

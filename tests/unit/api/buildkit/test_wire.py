@@ -1,4 +1,4 @@
-"""Messages of Protocol Buffers: what is written is read again; nothing breaks the reader."""
+"""Messages of Protocol Buffers: the reader understands the writer, and nothing breaks it."""
 
 from __future__ import annotations
 

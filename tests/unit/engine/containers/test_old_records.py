@@ -1,8 +1,8 @@
-"""Records of before options had types: read, shown and written as they were.
+"""Records written before options had types: read, shown and written unchanged.
 
 ``tests/data/records/of-texts.json`` was written by the engine of 2026-11 that kept ``restart``,
-``ulimit``, ``security_opt``, ``volumes_from``, ``add_host`` and ``log_opt`` as texts, with what its
-``inspect`` printed.
+``ulimit``, ``security_opt``, ``volumes_from``, ``add_host`` and ``log_opt`` as texts, with the
+output of its ``inspect``.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""Frames of sessions: what a container sends is bounded, and never ends in another error."""
+"""Frames of sessions: the input from a container is bounded, and raises no other error."""
 
 from __future__ import annotations
 

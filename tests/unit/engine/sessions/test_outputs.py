@@ -1,4 +1,4 @@
-"""What a cell shows: nbformat outputs from frames that the container may forge."""
+"""The outputs of a cell, in nbformat, from frames that the container may forge."""
 
 from __future__ import annotations
 
