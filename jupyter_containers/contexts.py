@@ -1,9 +1,9 @@
 """Contexts: the places where containers run, under Docker's word.
 
 The context ``default`` is this machine.  Another one names the namespace of a Kubernetes cluster:
-containers are pods there, images and builds stay here.  Contexts come from the user's file (``context
-create``), from the administrator's (:data:`~.settings.LAB_FILE`, its table ``contexts``), and inside
-a pod ``in-cluster`` is the context of its service account.
+containers are pods there, images and builds stay here.  Contexts come from the user's file
+(``context create``), from the administrator's (:data:`~.settings.LAB_FILE`, its table
+``contexts``), and inside a pod ``in-cluster`` is the context of its service account.
 
 Precedence of the current one, lowest first: ``default`` < ``context use`` < the setting ``context``
 (configuration, ``JUPYTER_CONTAINERS_CONTEXT``, arguments) < ``--context``.
@@ -11,10 +11,8 @@ Precedence of the current one, lowest first: ``default`` < ``context use`` < the
 
 from __future__ import annotations
 
-import json
 import os
 import re
-import tempfile
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, fields, replace
 from pathlib import Path
@@ -108,7 +106,7 @@ class Contexts:
             return self._settings.context
         return self._environ.get(VARIABLE, "")
 
-    def list(self) -> list[Context]:
+    def all(self) -> list[Context]:
         """Return all contexts: the default one, then the others by name."""
         found = {context.name: context for context in self._provided()}
         for name, document in self._read().get("contexts", {}).items():
@@ -120,7 +118,7 @@ class Contexts:
         name = name or self.current
         if name == DEFAULT:
             return Context(DEFAULT, "This machine")
-        known = self.list()
+        known = self.all()
         for context in known:
             if context.name == name:
                 return context
@@ -139,7 +137,7 @@ class Contexts:
                 f"context name {name!r} is invalid, "
                 f'names are validated against regexp "^{_NAME.pattern}$"'
             )
-        if name in {context.name for context in self.list()}:
+        if name in {context.name for context in self.all()}:
             raise AlreadyExistsError(f'context "{name}" already exists')
         context = Context(name, description, cluster, str(self.path))
         self._store(context)
@@ -232,6 +230,8 @@ class Contexts:
     def _read(self) -> dict[str, Any]:
         if not self.path.is_file():
             return {}
+        import json
+
         # It names files with credentials, and a program that they may start.
         check_place(self.path, "the contexts", f"chmod go-w {self.path}, and the folders above")
         try:
@@ -244,12 +244,15 @@ class Contexts:
         return document
 
     def _write(self, document: Mapping[str, Any]) -> None:
+        import json
+
         folder = self.path.parent
         try:
             folder.mkdir(0o700, parents=True, exist_ok=True)
-            with tempfile.NamedTemporaryFile("w", dir=folder, delete=False) as file:
+            new = folder / f".{self.path.name}.{os.getpid()}"
+            with open(os.open(new, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600), "w") as file:
                 json.dump(document, file, indent=1)
-            os.replace(file.name, self.path)
+            os.replace(new, self.path)
         except OSError as error:
             raise StorageError(f"cannot write {self.path}: {error.strerror}") from error
 

@@ -405,9 +405,7 @@ class ClusterError(ContainersError):
     ``reason`` is Kubernetes' word for it (``NotFound``, ``Invalid`` …).
     """
 
-    def __init__(
-        self, message: str, *, status: int = 0, reason: str = "", hint: str = ""
-    ) -> None:
+    def __init__(self, message: str, *, status: int = 0, reason: str = "", hint: str = "") -> None:
         super().__init__(message, hint=hint)
         self.status = status
         self.reason = reason

@@ -64,7 +64,8 @@ class Cluster:
         from lightkube.core.exceptions import ConfigError
 
         try:
-            found = self._files(KubeConfig).get(self.endpoint.context or None)
+            kubeconfig: KubeConfig = self._files(KubeConfig)
+            found = kubeconfig.get(self.endpoint.context or None)
         except (ConfigError, OSError, KeyError, ValueError) as error:
             raise InvalidArgumentError(
                 f"the context {self.name} cannot be used: {error}",
@@ -171,6 +172,10 @@ class Cluster:
         with self.errors(subject):
             return call(self.client)
 
+    def create(self, subject: str, kind: type[Any], document: Mapping[str, Any]) -> Any:
+        """Create an object from a document and return it."""
+        return self.request(subject, lambda client: client.create(kind.from_dict(document)))
+
     def stream(self, path: str, subject: str, **query: Any) -> Lines:
         """Return the lines of a response as they come."""
         from jupyter_containers.kubernetes.streams import Lines
@@ -216,8 +221,7 @@ class Cluster:
                         if event["type"] == "ERROR":
                             version = None  # too old: begin with the present state
                             break
-                        pod = Pod.from_dict(event["object"])
-                        assert pod.metadata is not None  # every object has it
+                        pod: Any = Pod.from_dict(event["object"])
                         version = pod.metadata.resourceVersion
                         patience.reset()
                         yield event["type"], pod

@@ -1,6 +1,7 @@
 """The service of containers in a cluster; the verbs and their words are the local service's.
 
-See :class:`~jupyter_containers.engine.backends.ContainerBackend` and :mod:`jupyter_containers.kubernetes`.
+See :class:`~jupyter_containers.engine.backends.ContainerBackend` and
+:mod:`jupyter_containers.kubernetes`.
 """
 
 from __future__ import annotations
@@ -9,7 +10,6 @@ import math
 import time
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from datetime import datetime
-from pathlib import Path
 from typing import TYPE_CHECKING, Any, BinaryIO, NoReturn, Unpack
 
 import msgspec
@@ -51,12 +51,11 @@ from jupyter_containers.runtime.spec import process_args
 from jupyter_containers.settings import Settings
 
 if TYPE_CHECKING:
-    from jupyter_containers.engine.containers.filesystems import FileChange
-    from jupyter_containers.engine.containers.folders import FolderEntry
     from jupyter_containers.kubernetes.volumes import ClusterVolumes
     from jupyter_containers.runtime.logs import LogLine
 
 _KILL = 9
+_ON_NODE = "the files of a container are on its node"
 
 
 class ClusterContainers(Collection[Container]):
@@ -365,7 +364,11 @@ class ClusterContainers(Collection[Container]):
             timer.cancel()
 
     def restart(
-        self, name: str, timeout: float | None = None, *, signal: str | int | None = None
+        self,
+        name: str,
+        timeout: float | None = None,
+        *,
+        signal: str | int | None = None,  # noqa: ARG002  # the node sends the image's
     ) -> Container:
         """Stop a running container (see :meth:`stop`), then start it."""
         found = self._pods.find(name)
@@ -659,64 +662,38 @@ class ClusterContainers(Collection[Container]):
 
     # -- what a cluster does not have ------------------------------------------------------------
 
-    @with_keywords(UpdateFlags)
-    def update(self, name: str, **flags: Unpack[UpdateFlags]) -> None:
+    def update(self, name: str, **flags: Unpack[UpdateFlags]) -> None:  # noqa: ARG002  # refused
         """Refuse: the limits of a pod cannot be changed (before Kubernetes 1.33)."""
-        self._no("update", "the limits of a pod are fixed; run it again with others")
+        raise missing("update", "the limits of a pod are fixed; run it again with others")
 
-    def pause(self, name: str) -> None:
+    def pause(self, name: str) -> None:  # noqa: ARG002  # refused
         """Refuse: a cluster cannot freeze processes."""
-        self._no("pause", "nodes do not freeze processes")
+        raise missing("pause", "nodes do not freeze processes")
 
-    def unpause(self, name: str) -> None:
+    def unpause(self, name: str) -> None:  # noqa: ARG002  # refused
         """Refuse: a cluster cannot freeze processes."""
-        self._no("unpause", "nodes do not freeze processes")
+        raise missing("unpause", "nodes do not freeze processes")
 
-    def diff(self, name: str) -> Items[FileChange]:
+    def diff(self, name: str) -> NoReturn:  # noqa: ARG002  # refused
         """Refuse: the files of a container are on its node."""
-        self._no("diff", "the files of a container are on its node")
+        raise missing("diff", _ON_NODE)
 
-    def commit(
-        self,
-        name: str,
-        repository: str | None = None,
-        *,
-        change: Sequence[str] = (),
-        message: str = "",
-        author: str = "",
-        pause: bool = True,
-        cancel: CancelToken | None = None,
-    ) -> Image:
+    def commit(self, name: str, repository: str | None = None, **flags: Any) -> NoReturn:  # noqa: ARG002  # refused
         """Refuse: the files of a container are on its node."""
-        self._no("commit", "the files of a container are on its node; write a Dockerfile")
+        raise missing("commit", f"{_ON_NODE}; write a Dockerfile")
 
-    def export(
-        self, name: str, output: str | Path | BinaryIO, *, compression: str | None = None
-    ) -> None:
+    def export(self, name: str, output: Any, *, compression: str | None = None) -> NoReturn:  # noqa: ARG002  # refused
         """Refuse: the files of a container are on its node."""
-        self._no("export", "the files of a container are on its node; cp copies folders")
+        raise missing("export", f"{_ON_NODE}; cp copies folders")
 
-    def copy(
-        self,
-        source: str,
-        target: str,
-        *,
-        archive: bool = False,
-        follow_link: bool = False,
-        stdin: BinaryIO | bytes | None = None,
-        stdout: BinaryIO | None = None,
-        emit: EventSink = discard,
-    ) -> None:
+    def copy(self, source: str, target: str, **flags: Any) -> None:  # noqa: ARG002  # refused
         """Copy files between a container (``NAME:PATH``) and this machine."""
-        self._no("cp", "not yet")
+        raise missing("cp", _ON_NODE)
 
-    def folder(self, name: str, path: str) -> tuple[str, Items[FolderEntry]]:
-        """Return the entries of a container's folder, and its path with links resolved."""
-        self._no("a view of folders", "not yet")
+    def folder(self, name: str, path: str) -> NoReturn:  # noqa: ARG002  # refused
+        """Refuse: the files of a container are on its node."""
+        raise missing("a view of folders", _ON_NODE)
 
-    def explain(self, name: str) -> NoReturn:
+    def explain(self, name: str) -> NoReturn:  # noqa: ARG002  # refused
         """Refuse: the inside of a node is not visible."""
-        self._no("explain", "the inside of a node is not visible")
-
-    def _no(self, verb: str, reason: str) -> NoReturn:
-        raise missing(verb, reason)
+        raise missing("explain", "the inside of a node is not visible")

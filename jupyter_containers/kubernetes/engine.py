@@ -48,7 +48,8 @@ class ClusterEngine:
         self.context = context
         self._cluster = Cluster(context.name, context.cluster)
         self._pods = Pods(self._cluster)
-        self._open_local, self._local = local, None
+        self._open_local = local
+        self._local: Any = None
         self._opening = threading.Lock()
 
     def __enter__(self) -> ClusterEngine:

@@ -1,7 +1,7 @@
 """Streams of a caller and a container in a cluster: run, attach, exec, terminals.
 
 A program in the foreground waits until its output is read (the *gate* of :mod:`.translation`): the
-cluster cannot attach before the start, and its log does not tell standard output from standard error.
+cluster cannot attach before the start, and its log does not distinguish standard output and error.
 An image without ``sh`` runs without a gate, and both outputs come from the log as one.
 
 Standard input goes through a channel of its own, because closing the channel is the only way to end
@@ -116,7 +116,8 @@ class Foreground:
             if streams.wants(stream):
                 capture(stream, data)
 
-        output = self._attachment(found, stdin=options.tty and options.interactive)
+        # Asked for only the output, a node ends the input of stdinOnce at once (seen with 1.20).
+        output = self._attachment(found, stdin=options.interactive or opens_gate)
         with output, self._cancelling(output, streams.cancel), self._signals(found, streams):
             source = source_of(streams.stdin) if options.interactive else None
             resizing = Resizing(streams.terminal_size or (lambda: (24, 80)), output.resize)

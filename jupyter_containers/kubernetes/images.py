@@ -5,7 +5,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import cached_property
 
 from jupyter_containers.engine.context import EngineContext
@@ -32,7 +32,7 @@ class Published:
     """
 
     reference: str
-    config: ExecutionConfig = ExecutionConfig()
+    config: ExecutionConfig = field(default_factory=ExecutionConfig)
     digest: str = ""
     image_id: str = ""
     known: bool = False

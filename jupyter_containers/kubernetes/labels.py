@@ -1,8 +1,8 @@
 """The labels and annotations of this project's objects in a cluster, and their names.
 
-A name of Docker may have capitals and underscores, and several users share a namespace; so an object
-is called ``NAME-OWNER``, where the second part is a digest of the owner, and the name itself is a
-label.
+A name of Docker may have capitals and underscores, and several users share a namespace; so an
+object is called ``NAME-OWNER``, where the second part is a digest of the owner, and the name itself
+is a label.
 """
 
 from __future__ import annotations

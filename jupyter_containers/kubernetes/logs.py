@@ -1,7 +1,7 @@
 """The logs of containers in a cluster.
 
-A node keeps the log of the last run of a container.  It does not say which output a line comes from,
-so all are of standard output.
+A node keeps the log of the last run of a container.  It does not say which output a line comes
+from, so all are of standard output.
 """
 
 from __future__ import annotations

@@ -1,8 +1,8 @@
 """Networks of a cluster: names that resolve.
 
-Every pod of a cluster reaches every other one by its address.  A *network* is a headless Service, whose
-pods find each other by the names of their containers: it is the pods' subdomain and the first domain
-that they search.  It isolates nothing; that is a NetworkPolicy's work.
+Every pod of a cluster reaches every other one by its address.  A *network* is a headless Service,
+whose pods find each other by the names of their containers: it is the pods' subdomain and the first
+domain that they search.  It isolates nothing; that is a NetworkPolicy's work.
 """
 
 from __future__ import annotations
@@ -80,17 +80,14 @@ class ClusterNetworks(Collection[NetworkSummary]):
                 "selector": {MEMBER: object_name(name, owner)},
             },
         }
-        self._cluster.request(
-            f"network {name}", lambda client: client.create(Service.from_dict(document))
-        )
+        self._cluster.create(f"network {name}", Service, document)
         return self.get(name)
 
-    @with_keywords(ConnectFlags)
-    def connect(self, network: str, container: str, **flags: Unpack[ConnectFlags]) -> None:
+    def connect(self, network: str, container: str, **flags: Unpack[ConnectFlags]) -> None:  # noqa: ARG002  # refused
         """Refuse: the networks of a pod are fixed."""
         raise missing("network connect", "the networks of a pod are fixed; run it again with them")
 
-    def disconnect(self, network: str, container: str, *, force: bool = False) -> None:
+    def disconnect(self, network: str, container: str, *, force: bool = False) -> None:  # noqa: ARG002  # refused
         """Refuse: the networks of a pod are fixed."""
         raise missing("network disconnect", "the networks of a pod are fixed")
 

@@ -83,7 +83,7 @@ class Found:
     def reference(self) -> str:
         """The image as the nodes pull it."""
         metadata = (self.pod or self.stored).metadata  # type: ignore[union-attr]  # it has one of both
-        return ((metadata.annotations if metadata else None) or {}).get(REFERENCE, "")
+        return str(((metadata.annotations if metadata else None) or {}).get(REFERENCE, ""))
 
 
 class Pods:
@@ -106,7 +106,8 @@ class Pods:
             "containers", lambda client: list(client.list(ConfigMap, labels=self._labels(STORED)))
         )
         found: list[Found] = []
-        for item in (*pods, *maps):
+        items: list[Any] = [*pods, *maps]
+        for item in items:
             try:
                 found.append(_found(item))
             except DamagedRecordError:
@@ -157,12 +158,10 @@ class Pods:
         """Create a pod; raise :class:`AlreadyExistsError` for a name in use."""
         from lightkube.resources.core_v1 import Pod
 
-        def send(name: str) -> Pod:
+        def send(name: str) -> Any:
             document["metadata"]["name"] = name
             document["metadata"]["annotations"][REFERENCE] = reference
-            return self.cluster.request(
-                f"container {record.name}", lambda client: client.create(Pod.from_dict(document))
-            )
+            return self.cluster.create(f"container {record.name}", Pod, document)
 
         return Found(record, self._named(document["metadata"]["name"], record, send))
 
@@ -172,13 +171,10 @@ class Pods:
 
         document = stored_document(record, self.cluster.owner, log)
 
-        def send(name: str) -> ConfigMap:
+        def send(name: str) -> Any:
             document["metadata"]["name"] = name
             document["metadata"]["annotations"][REFERENCE] = reference
-            return self.cluster.request(
-                f"container {record.name}",
-                lambda client: client.create(ConfigMap.from_dict(document)),
-            )
+            return self.cluster.create(f"container {record.name}", ConfigMap, document)
 
         stored = self._named(document["metadata"]["name"], record, send)
         return Found(record, stored=stored)
@@ -255,12 +251,12 @@ class Pods:
         )
         for kind, pod in changes:
             if kind == "DELETED":
-                return self._deleted(found, pod)
+                return self._deleted(pod)
             if reached(pod):
                 return Found(record_of_pod(pod), pod)
         raise AssertionError("a watch ends only by an error")
 
-    def _deleted(self, found: Found, pod: Pod) -> Found:
+    def _deleted(self, pod: Pod) -> Found:
         """Return the last state of a pod that somebody has deleted."""
         record = record_of_pod(pod)
         if not is_over(pod):

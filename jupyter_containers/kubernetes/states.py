@@ -1,9 +1,9 @@
 """The state of a pod in this project's words: pure functions of what the cluster returns.
 
 A container of a pod is *waiting*, *running* or *terminated*; a pod has a *phase*.  Docker's status
-follows: waiting before the first run is ``created``, between two runs ``restarting``; terminated for
-good is ``exited``.  A pod that the cluster ended (evicted, over its time limit) is ``exited`` even if
-its container's status was never updated, as before Kubernetes 1.22.
+follows: waiting before the first run is ``created``, between two runs ``restarting``; terminated
+for good is ``exited``.  A pod that the cluster ended (evicted, over its time limit) is ``exited``
+even if its container's status was never updated, as before Kubernetes 1.22.
 """
 
 from __future__ import annotations

@@ -1,9 +1,9 @@
 """Streams of a cluster: lines of a response, and the channels of exec, attach and port-forward.
 
 A *channel* is a WebSocket (``v4.channel.k8s.io``); the first byte of a message is the number of its
-stream.  Version 4 cannot end standard input, which :mod:`.inputs` works around; version 5 (Kubernetes
-1.30) can.  Reading happens in the caller's thread; any thread ends a stream by :meth:`end`, which
-shuts its socket down.
+stream.  Version 4 cannot end standard input, which :mod:`.foreground` works around; version 5
+(Kubernetes 1.30) can.  Reading happens in the caller's thread; any thread ends a stream by its
+method ``end``, which shuts the socket down.
 """
 
 from __future__ import annotations
@@ -47,7 +47,8 @@ class Lines:
         )
         if self._response.status_code != 200:
             self._response.read()
-            GenericClient.raise_for_status(self._response)
+            check: Any = GenericClient.raise_for_status
+            check(self._response)
 
     def __iter__(self) -> Iterator[bytes]:
         rest = b""
@@ -94,7 +95,8 @@ class Channel:
 
         url = cluster.address(cluster.pods_path(pod, verb), query)
         options = {} if url.startswith("http:") else {"context": cluster.tls}
-        self._socket = websocket.WebSocket(sslopt=options, skip_utf8_validation=True)
+        kind: Any = websocket.WebSocket  # its methods have no types
+        self._socket = kind(sslopt=options, skip_utf8_validation=True)
         try:
             self._socket.connect(
                 "ws" + url.removeprefix("http"),

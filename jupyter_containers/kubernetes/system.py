@@ -58,9 +58,9 @@ class ClusterSystem:
     def prune(
         self,
         *,
-        all: bool = False,
+        all: bool = False,  # noqa: ARG002  # images are not the cluster's
         volumes: bool = False,
-        filters: Filters | None = None,  # images are not the cluster's
+        filters: Filters | None = None,
     ) -> PruneResult:
         """Remove stopped containers and unused networks of the context; images are not there."""
         results = {

@@ -2,8 +2,8 @@
 
 Decisions:
 
-- Arguments keep their meaning: ``command`` of Kubernetes is Docker's entrypoint, ``args`` the command;
-  ``$`` is doubled, because Kubernetes expands ``$(NAME)`` in arguments and variables.
+- Arguments keep their meaning: ``command`` of Kubernetes is Docker's entrypoint, ``args`` the
+  command; ``$`` is doubled, because Kubernetes expands ``$(NAME)`` in arguments and variables.
 - Security: RuntimeDefault for seccomp, no service account token, no variables of services.  A user
   that is a number other than 0 (``-u``, or the image's) runs with ``runAsNonRoot``, without
   capabilities and without gaining privileges, as the Pod Security Standard "restricted" requires.

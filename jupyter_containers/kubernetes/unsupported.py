@@ -43,6 +43,16 @@ def refuse(options: RunOptions) -> None:
     for field, reason in REASONS.items():
         if getattr(options, field) != getattr(_DEFAULTS, field):
             raise missing(f"--{field.replace('_', '-')}", reason)
+    _refuse_namespaces(options)
+    _refuse_mounts(options)
+    for option in options.security_opt:
+        if option.name in ("apparmor", "label", "systempaths"):
+            raise missing(f"--security-opt {option.name}", _NODE)
+        if option.name == "seccomp" and option.argument not in ("unconfined", "default", "builtin"):
+            raise missing("--security-opt seccomp=FILE", "profiles are files of the nodes")
+
+
+def _refuse_namespaces(options: RunOptions) -> None:
     for mode in ("pid", "ipc"):
         if getattr(options, mode).startswith("container:"):
             raise missing(f"--{mode} container:NAME", "pods do not share namespaces")
@@ -56,6 +66,9 @@ def refuse(options: RunOptions) -> None:
         raise missing(f"--log-driver {options.log_driver}", "the node keeps the logs of pods")
     if options.device and not all(device.cdi for device in options.device):
         raise missing("--device", f"{_NODE}; --gpus asks for GPUs")
+
+
+def _refuse_mounts(options: RunOptions) -> None:
     for request in options.mounts:
         if request.type == "bind":
             raise missing(
@@ -65,11 +78,6 @@ def refuse(options: RunOptions) -> None:
             )
         if request.subpath.startswith(("/", "..")):
             raise missing("a subpath above the volume", "it must be below it")
-    for option in options.security_opt:
-        if option.name in ("apparmor", "label", "systempaths"):
-            raise missing(f"--security-opt {option.name}", _NODE)
-        if option.name == "seccomp" and option.argument not in ("unconfined", "default", "builtin"):
-            raise missing("--security-opt seccomp=FILE", "profiles are files of the nodes")
 
 
 def missing(name: str, reason: str) -> UnsupportedError:

@@ -97,10 +97,7 @@ class ClusterVolumes(Collection[VolumeSummary]):
             },
             "spec": spec,
         }
-        self._cluster.request(
-            f"volume {name}",
-            lambda client: client.create(PersistentVolumeClaim.from_dict(document)),
-        )
+        self._cluster.create(f"volume {name}", PersistentVolumeClaim, document)
 
     def _claims(self) -> Items[PersistentVolumeClaim]:
         from lightkube.resources.core_v1 import PersistentVolumeClaim
