@@ -38,8 +38,10 @@ from jupyter_containers.kubernetes.images import ImageSource, Published
 from jupyter_containers.kubernetes.logs import read_log
 from jupyter_containers.kubernetes.pods import Found, Pods
 from jupyter_containers.kubernetes.states import is_over
+from jupyter_containers.kubernetes.streams import Channel
 from jupyter_containers.kubernetes.translation import pod_document
 from jupyter_containers.kubernetes.unsupported import missing, refuse
+from jupyter_containers.oci.image import ExecutionConfig
 from jupyter_containers.oci.state import Status, require
 from jupyter_containers.options import ExecOptions, RunOptions
 from jupyter_containers.options.flag import with_keywords
@@ -208,6 +210,29 @@ class ClusterContainers(Collection[Container]):
                 with deferred():
                     self._pods.delete(made)
             raise
+
+    def keep(
+        self,
+        image: str,
+        command: Sequence[str],
+        flags: Mapping[str, Any],
+        emit: EventSink,
+        cancel: CancelToken,
+    ) -> tuple[Found, ExecutionConfig]:
+        """Start a container that runs ``command`` in place of the image's; return that, too."""
+        given = {**flags, "detach": True, "entrypoint": command[0]}
+        options = self._options(image, command[1:], given)
+        record, published = self._prepared(options, emit, cancel)
+        found, _ = self._launch(record, published, cancel=cancel)
+        return found, published.config
+
+    def channel(self, found: Found, verb: str, **query: Any) -> Channel:
+        """Open the streams of a process in a container."""
+        return Channel(self._pods.cluster, found.object_name, verb, **query)
+
+    def delete(self, found: Found) -> None:
+        """Delete a container at once, without waiting until it is gone."""
+        self._pods.delete(found)
 
     def _make(self, record: ContainerRecord, published: Published, *, gate: bool) -> Found:
         document = pod_document(

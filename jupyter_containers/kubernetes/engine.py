@@ -28,6 +28,7 @@ if TYPE_CHECKING:
     from jupyter_containers.engine.applications.service import ApplicationService
     from jupyter_containers.engine.records import ContainerRecord
     from jupyter_containers.engine.sessions.service import SessionService
+    from jupyter_containers.kubernetes.workloads import ClusterWorkloads
 
 _SHORT_CUTS = {
     "run": "containers",
@@ -87,6 +88,13 @@ class ClusterEngine:
     def networks(self) -> ClusterNetworks:
         """Networks: call it to list them, iterate, ``get(name)``, ``create(…)``."""
         return ClusterNetworks(self._cluster, self._records)
+
+    @cached_property
+    def workloads(self) -> ClusterWorkloads:
+        """Work over several pods: ``map(…)``, ``service(…)``."""
+        from jupyter_containers.kubernetes.workloads import ClusterWorkloads
+
+        return ClusterWorkloads(self.containers)
 
     @cached_property
     def system(self) -> ClusterSystem:
