@@ -1,8 +1,9 @@
 """A real cluster for the tests of this folder, and the engine of its restricted user.
 
-``JUPYTER_CONTAINERS_TEST_KUBERNETES`` is a folder with ``up.sh`` and ``down.sh``, which start and end
-one and print its variables; or those variables are in the environment: ``KUBECONFIG`` (of a user with
-the rights of ``docs/install/kubernetes-role.yaml``) and ``REGISTRY``, from which its nodes pull.
+``JUPYTER_CONTAINERS_TEST_KUBERNETES`` is a folder with ``up.sh`` and ``down.sh``, which start and
+end one and print its variables.  Or those variables are in the environment: ``KUBECONFIG``, of a
+user with the rights of ``docs/install/kubernetes-role.yaml``, and ``REGISTRY``, from which its nodes
+pull.
 """
 
 from __future__ import annotations
