@@ -22,11 +22,10 @@ from jupyter_containers.engine.containers.foreground import (
     TerminalSession,
     TerminalSize,
 )
-from jupyter_containers.engine.containers.service import image_name
 from jupyter_containers.engine.containers.streams import OutputSink, SignalSource
 from jupyter_containers.engine.filters import Filters, Lookups, PruneFilter, container_filter
 from jupyter_containers.engine.frames import CONTAINER_FIELDS, frame_of
-from jupyter_containers.engine.images.image import Image
+from jupyter_containers.engine.images.image import Image, image_name
 from jupyter_containers.engine.interrupts import deferred
 from jupyter_containers.engine.naming import friendly_name, new_id
 from jupyter_containers.engine.records import ContainerRecord, MountRecord, StateRecord

@@ -2,8 +2,7 @@
 
 ``JUPYTER_CONTAINERS_TEST_KUBERNETES`` is a folder with ``up.sh`` and ``down.sh``, which start and
 end one and print its variables.  Or those variables are in the environment: ``KUBECONFIG``, of a
-user with the rights of ``docs/install/kubernetes-role.yaml``, and ``REGISTRY``, from which its nodes
-pull.
+user with the rights of ``docs/install/kubernetes-role.yaml``, and ``REGISTRY``, from which nodes pull.
 """
 
 from __future__ import annotations
