@@ -46,12 +46,14 @@ from jupyter_containers.oci.state import Status, require
 from jupyter_containers.options import ExecOptions, RunOptions
 from jupyter_containers.options.flag import with_keywords
 from jupyter_containers.options.flags import ExecFlags, RunFlags, UpdateFlags
+from jupyter_containers.options.network import DEFAULT_NETWORK
 from jupyter_containers.options.values import check_name, parse_signal
 from jupyter_containers.runtime.keys import USUAL_KEYS, DetachKeys
 from jupyter_containers.runtime.spec import process_args
 from jupyter_containers.settings import Settings
 
 if TYPE_CHECKING:
+    from jupyter_containers.kubernetes.networks import ClusterNetworks
     from jupyter_containers.kubernetes.volumes import ClusterVolumes
     from jupyter_containers.runtime.logs import LogLine
 
@@ -65,9 +67,15 @@ class ClusterContainers(Collection[Container]):
     noun = "containers"
 
     def __init__(
-        self, pods: Pods, images: ImageSource, volumes: ClusterVolumes, settings: Settings
+        self,
+        pods: Pods,
+        images: ImageSource,
+        volumes: ClusterVolumes,
+        networks: ClusterNetworks,
+        settings: Settings,
     ) -> None:
-        self._pods, self._images, self._volumes = pods, images, volumes
+        self._pods, self._images = pods, images
+        self._volumes, self._networks = volumes, networks
         self._settings = settings
         self._foreground = Foreground(pods, self._end_now)
 
@@ -137,7 +145,14 @@ class ClusterContainers(Collection[Container]):
 
             options = msgspec.structs.replace(options, cpus=parse_cpus(cpus))
         refuse(options)
+        self._check_networks(options)
         return options
+
+    def _check_networks(self, options: RunOptions) -> None:
+        """Raise :class:`NetworkNotFoundError` for a network that does not exist."""
+        for request in options.networks:
+            if not request.is_mode and request.name != DEFAULT_NETWORK:
+                self._networks.get(request.name)
 
     def _prepared(
         self, options: RunOptions, emit: EventSink, cancel: CancelToken | None = None
@@ -239,6 +254,7 @@ class ClusterContainers(Collection[Container]):
             record,
             published.reference,
             owner=self._pods.cluster.owner,
+            namespace=self._pods.cluster.namespace,
             gate=gate,
             pull_secrets=published.secrets,
             grace=self._settings.stop_timeout,
@@ -710,9 +726,29 @@ class ClusterContainers(Collection[Container]):
         """Refuse: the files of a container are on its node."""
         raise missing("export", f"{_ON_NODE}; cp copies folders")
 
-    def copy(self, source: str, target: str, **flags: Any) -> None:  # noqa: ARG002  # refused
-        """Copy files between a container (``NAME:PATH``) and this machine."""
-        raise missing("cp", _ON_NODE)
+    def copy(
+        self,
+        source: str,
+        target: str,
+        *,
+        archive: bool = False,
+        follow_link: bool = False,
+        stdin: BinaryIO | bytes | None = None,
+        stdout: BinaryIO | None = None,
+        emit: EventSink = discard,
+    ) -> None:
+        """Copy files between a running container (``NAME:PATH``) and this machine, by its tar."""
+        from jupyter_containers.kubernetes.copying import Copying
+
+        Copying(self._foreground, self._running, self._pods.cluster).copy(
+            source,
+            target,
+            archive=archive,
+            follow_link=follow_link,
+            stdin=stdin,
+            stdout=stdout,
+            emit=emit,
+        )
 
     def folder(self, name: str, path: str) -> NoReturn:  # noqa: ARG002  # refused
         """Refuse: the files of a container are on its node."""

@@ -77,7 +77,9 @@ class ClusterEngine:
     @cached_property
     def containers(self) -> ClusterContainers:
         """Containers: call it to list running ones, iterate, ``get(name)``, ``run(…)``."""
-        return ClusterContainers(self._pods, self._images, self.volumes, self.settings)
+        return ClusterContainers(
+            self._pods, self._images, self.volumes, self.networks, self.settings
+        )
 
     @cached_property
     def volumes(self) -> ClusterVolumes:
@@ -136,3 +138,16 @@ class ClusterEngine:
             local, self._local = self._local, None
         if local is not None:
             local.close()
+
+
+if TYPE_CHECKING:
+    # The type checker verifies that the services implement the protocols.
+    from jupyter_containers.engine.backends import (
+        ContainerBackend,
+        NetworkBackend,
+        VolumeBackend,
+    )
+
+    _CONTAINERS: type[ContainerBackend] = ClusterContainers
+    _NETWORKS: type[NetworkBackend] = ClusterNetworks
+    _VOLUMES: type[VolumeBackend] = ClusterVolumes
