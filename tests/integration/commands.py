@@ -54,15 +54,21 @@ class Commands:
         requests, answers = self._process.stdin, self._process.stdout
         assert requests is not None
         assert answers is not None
-        pickle.dump(_Request(words, stdin, environ), requests)
-        requests.flush()
-        code, out, errors = pickle.load(answers)
+        try:
+            pickle.dump(_Request(words, stdin, environ), requests)
+            requests.flush()
+            code, out, errors = pickle.load(answers)
+        except BaseException:  # a test that takes too long: the next must not get its answer
+            self._process.kill()
+            self.close()
+            raise
         return subprocess.CompletedProcess(words, code, out, errors)
 
     def close(self) -> None:
         """End the process."""
         if self._process is not None:
             self._process.communicate()
+            self._process = None
 
 
 def serve() -> None:
