@@ -13,7 +13,7 @@ from urllib.request import Request, urlopen
 import nbformat
 import pytest
 
-from tests.browser.lab import CHROMIUM, LabNotebook, browser, lab_server
+from tests.browser.lab import CHROMIUM, LabNotebook, browser, close_documents, lab_server
 from tests.integration.engine_fixtures import Place, demolish
 
 
@@ -58,15 +58,25 @@ def chromium(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Any]:
         yield chromium
 
 
-@pytest.fixture
-def page(lab: Lab, chromium: Any) -> Iterator[Any]:
-    """A page; when it goes, the kernels of its notebooks end."""
-    page = chromium.new_page()
+@pytest.fixture(scope="package")
+def tab(chromium: Any) -> Iterator[Any]:
+    """One page for all tests: to load JupyterLab takes some seconds of a processor."""
+    tab = chromium.new_page()
     # JupyterLab gives a theme's stylesheet 1.5 s to arrive, which a busy machine exceeds.
-    late = page.locator(".jp-Dialog", has_text="Error Loading Theme")
-    page.add_locator_handler(late, lambda dialog: dialog.locator(".jp-mod-accept").click())
-    yield page
-    page.close()
+    late = tab.locator(".jp-Dialog", has_text="Error Loading Theme")
+    tab.add_locator_handler(late, lambda dialog: dialog.locator(".jp-mod-accept").click())
+    yield tab
+    tab.close()
+
+
+@pytest.fixture
+def page(lab: Lab, tab: Any) -> Iterator[Any]:
+    """The page; after a test, its documents are closed and the kernels of its notebooks end."""
+    yield tab
+    for other in tab.context.pages:
+        if other is not tab:
+            other.close()
+    close_documents(tab)
     end_kernels(lab.address)
 
 

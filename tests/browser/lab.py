@@ -28,11 +28,27 @@ _THEMES = (
 )
 _START_SECONDS = 90.0
 _PAGE_MILLISECONDS = 60_000.0  # for what a page does in one: others use the processors too
-_READY = """() => {
+_READY = """path => {
     const context = window.jupyterapp?.shell.currentWidget?.sessionContext;
-    return context?.isReady && context.session?.kernel?.status === 'idle'
+    return context?.path === path && context.isReady && context.session?.kernel?.status === 'idle'
         && document.querySelector('.jp-Notebook .jp-Cell');
 }"""
+_OPEN = """async path => {
+    const {commands, shell} = window.jupyterapp;
+    const opened = await commands.execute('docmanager:open', {path});
+    for (const other of [...shell.widgets('main')]) if (other !== opened) other.dispose();
+}"""
+# As in a page that was just loaded: no document, notification, filter or question.
+_CLOSE = """async () => {
+    const {commands, shell} = window.jupyterapp;
+    for (const area of ['main', 'down']) {
+        for (const widget of [...shell.widgets(area)]) widget.dispose();
+    }
+    await commands.execute('apputils:dismiss-notification', {});
+    for (const filter of document.querySelectorAll('.jc-lab-filter')) filter.value = '';
+    return !document.querySelector('.jp-Dialog, .lm-Menu');
+}"""
+_WIDTH, _HEIGHT = 1200, 1000
 # Every code cell has its number, or one has failed and none is still to run.
 _ENDED = r"""() => {
     const cells = window.jupyterapp.shell.currentWidget.content.widgets.map(cell => cell.model);
@@ -68,6 +84,10 @@ def lab_server(
     )
     # All cells are in the page, so that texts and pictures are complete.
     _write_settings(settings / "@jupyterlab/notebook-extension/tracker", windowingMode="none")
+    # No page asks whether JupyterLab is to be built again, which starts Node each time.
+    page_config = work / "config/labconfig/page_config.json"
+    page_config.parent.mkdir(parents=True, exist_ok=True)
+    page_config.write_text('{"buildAvailable": false, "buildCheck": false}')
     port = free_port()
     argv = [
         *(sys.executable, "-m", app, "--no-browser", "--allow-root"),
@@ -131,7 +151,7 @@ def browser(profile: Path) -> Iterator[Any]:
             profile,
             executable_path=CHROMIUM,
             args=list(_FLAGS),
-            viewport={"width": 1200, "height": 1000},
+            viewport={"width": _WIDTH, "height": _HEIGHT},
         )
         context.set_default_timeout(_PAGE_MILLISECONDS)
         try:
@@ -141,7 +161,7 @@ def browser(profile: Path) -> Iterator[Any]:
 
 
 @contextlib.contextmanager
-def browser_page(width: int = 1200, height: int = 1000, scale: float = 1.0) -> Iterator[Any]:
+def browser_page(width: int = _WIDTH, height: int = _HEIGHT, scale: float = 1.0) -> Iterator[Any]:
     """Yield a page of a headless Chromium (Debian's)."""
     from playwright.sync_api import sync_playwright
 
@@ -155,13 +175,28 @@ def browser_page(width: int = 1200, height: int = 1000, scale: float = 1.0) -> I
             browser.close()
 
 
+def open_document(page: Any, address: str, mode: str, name: str) -> None:
+    """Open a document in a mode of JupyterLab, ``doc`` or ``lab``; a page in that mode stays."""
+    if page.url.startswith(f"{address}/{mode}/"):
+        page.evaluate(_OPEN, name)
+    else:
+        page.goto(f"{address}/{mode}/tree/{name}{'?reset' if mode == 'lab' else ''}")
+
+
+def close_documents(page: Any) -> None:
+    """Close all documents of a page; it is loaded again for the next test if it has a dialog."""
+    page.set_viewport_size({"width": _WIDTH, "height": _HEIGHT})
+    if not page.evaluate("() => 'jupyterapp' in window") or not page.evaluate(_CLOSE):
+        page.goto("about:blank")
+
+
 class LabNotebook:
     """One notebook, open in a page in Lab's single-document mode."""
 
     def __init__(self, page: Any, address: str, path: Path) -> None:
         self.page = page
-        page.goto(f"{address}/doc/tree/{path.name}")
-        page.wait_for_function(_READY, timeout=_PAGE_MILLISECONDS)
+        open_document(page, address, "doc", path.name)
+        page.wait_for_function(_READY, arg=path.name, timeout=_PAGE_MILLISECONDS)
 
     def command(self, name: str, **arguments: object) -> None:
         """Execute a command of the application and wait for its end."""
@@ -224,7 +259,7 @@ class LabNotebook:
     def photograph(self, target: Path) -> None:
         """Save a picture of all cells, in a window that is as tall as they are."""
         # Which cell is the current one is of no interest in a picture.
-        self.page.add_style_tag(
+        style = self.page.add_style_tag(
             content=".jp-cell-toolbar, .jp-Collapser { visibility: hidden }"
             ".jp-Cell { border-color: transparent !important; box-shadow: none !important;"
             " outline: none !important }"
@@ -245,3 +280,4 @@ class LabNotebook:
         top, end = first.bounding_box(), last.bounding_box()
         clip = {**top, "y": top["y"] - 6, "height": end["y"] + end["height"] - top["y"] + 12}
         self.page.screenshot(path=target, clip=clip)
+        style.evaluate("style => style.remove()")
