@@ -81,7 +81,7 @@ def page(lab: Lab, tab: Any) -> Iterator[Any]:
 
 
 def end_kernels(address: str) -> None:
-    """Shut down the kernels of a server, so that remains of a test disturb no other test."""
+    """Shut down the kernels of a server, so that a test does not disturb the next one."""
     with urlopen(f"{address}/api/sessions") as reply:
         sessions = json.load(reply)
     for session in sessions:

@@ -1,7 +1,7 @@
 """A JupyterLab server and a Chromium that drives it, for tests and for the README's picture.
 
-The server has configuration, settings and kernels of its own in one folder, listens on 127.0.0.1
-only, and ends with the context.  Its kernels work on the store that the environment names.
+The server keeps its configuration, settings and kernels in one folder, listens only on 127.0.0.1
+and ends with the context.  Its kernels work on the store that the environment names.
 """
 
 from __future__ import annotations
@@ -27,7 +27,7 @@ _THEMES = (
     "@jupyterlab/theme-dark-extension/index.css",
 )
 _START_SECONDS = 90.0
-_PAGE_MILLISECONDS = 60_000.0  # for what a page does in one: others use the processors too
+_PAGE_MILLISECONDS = 60_000.0  # an idle machine needs 1 s
 _READY = """path => {
     const context = window.jupyterapp?.shell.currentWidget?.sessionContext;
     return context?.path === path && context.isReady && context.session?.kernel?.status === 'idle'
@@ -111,7 +111,7 @@ def lab_server(
         try:
             address = f"http://127.0.0.1:{port}"
             _wait_for(f"{address}/api/status", server, work / "lab.log")
-            # A page shows a dialog over everything where a theme takes more than some seconds.
+            # A page shows a dialog if a theme takes more than some seconds.
             for theme in _THEMES:
                 _wait_for(f"{address}/lab/api/themes/{theme}", server, work / "lab.log")
             yield address
@@ -212,7 +212,7 @@ class LabNotebook:
         )
 
     def run_all(self, timeout: float = 60.0) -> None:
-        """Run all cells and wait until each has its number, or one its error."""
+        """Run all cells and wait until each has its number, or one has failed."""
         self.start_all()
         self.wait_for_end(timeout)
 
@@ -257,8 +257,8 @@ class LabNotebook:
         self.page.wait_for_timeout(300)  # the style sheet is applied a moment later
 
     def photograph(self, target: Path) -> None:
-        """Save a picture of all cells, in a window that is as tall as they are."""
-        # Which cell is the current one is of no interest in a picture.
+        """Save a picture of all cells, in a window of their height."""
+        # A picture does not mark the current cell.
         style = self.page.add_style_tag(
             content=".jp-cell-toolbar, .jp-Collapser { visibility: hidden }"
             ".jp-Cell { border-color: transparent !important; box-shadow: none !important;"

@@ -1,4 +1,4 @@
-"""The panel "Containers" in a real JupyterLab, as its reader uses it."""
+"""The panel "Containers" in a real JupyterLab, as its user sees it."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from tests.browser.lab import open_document
 
 LOAD = "%load_ext jupyter_containers"
 _AXE = Path(__file__).parents[2] / "labextension/node_modules/axe-core/axe.min.js"
-# The notebook has its kernel, and is the current one: Lab may have opened other things, too.
+# The notebook has a kernel and is activated: Lab may have opened other documents.
 _READY = """name => {
     const {shell} = window.jupyterapp ?? {};
     const found = [...(shell?.widgets('main') ?? [])].find(one => one.title.label === name);
@@ -48,7 +48,7 @@ class Panel:
         )
 
     def start(self, name: str) -> None:
-        """Execute a command that takes its time."""
+        """Execute a command without waiting for its end."""
         self.page.evaluate(
             "name => { window.jupyterapp.commands.execute(name); }",
             name,
@@ -60,7 +60,7 @@ class Panel:
         self.row("bridge").wait_for(timeout=15_000)
 
     def row(self, text: str, within: str = "") -> Any:
-        """Return the first row with a text; ``within`` is the beginning of its key."""
+        """Return the first row with a text and a key that begins with ``within``."""
         keys = f'[data-key^="{within}"]' if within else ""
         rows = self.page.locator(f".jc-lab-panel .jc-lab-row{keys}")
         return rows.filter(has_text=text).first

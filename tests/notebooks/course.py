@@ -1,4 +1,4 @@
-"""The lessons of the course, and how a test runs one and reads it."""
+"""Run a lesson of the course and read its outputs."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ _PUBLISHED = re.compile(_BEFORE + r"(\d{4,5})\b")
 
 @dataclass(frozen=True)
 class Lesson:
-    """A lesson that was run, with the answers to its exercises."""
+    """A lesson after its run, with the answers to its exercises."""
 
     notebook: nbformat.NotebookNode
 
@@ -36,12 +36,12 @@ class Lesson:
         raise AssertionError(f"no cell contains {source!r}")
 
     def cell(self, id: str) -> nbformat.NotebookNode:
-        """Return the cell of that name."""
+        """Return the cell with this ID."""
         [cell] = [cell for cell in self.notebook.cells if cell.get("id") == id]
         return cell
 
     def named(self, id: str) -> str:
-        """Return the text below the cell of that name."""
+        """Return the text below the cell with this ID."""
         return text_below(self.cell(id))
 
 
@@ -59,7 +59,7 @@ def text_below(cell: nbformat.NotebookNode) -> str:
 
 
 def argv_of(name: str, folder: Path) -> list[str]:
-    """Copy a lesson into ``folder``, with free ports; return a function that runs it there."""
+    """Copy a lesson with free ports into ``folder``; return the command that runs it there."""
     texts = {
         f"{name}.ipynb": (NOTEBOOKS / f"{name}.ipynb").read_text(),
         f"{name}.md": (NOTEBOOKS / "answers" / f"{name}.md").read_text(),
@@ -75,10 +75,10 @@ def argv_of(name: str, folder: Path) -> list[str]:
 
 
 def result_of(name: str) -> str:
-    """Return the name of the file in which a run leaves its result."""
+    """Return the name of the file to which a run writes its result."""
     return f"{name}.done.ipynb"
 
 
 def lesson_in(folder: Path, name: str) -> Lesson:
-    """Return the lesson that a run has left in ``folder``."""
+    """Return the lesson that a run wrote to ``folder``."""
     return Lesson(nbformat.read(folder / result_of(name), as_version=4))

@@ -1,4 +1,4 @@
-"""The course: every lesson is run, its exercises first left, then answered, and read."""
+"""Every lesson of the course works: its outputs, its exercises unanswered and answered."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from tests.integration.engine_fixtures import Place
 from tests.notebooks.course import BASES, LESSONS, NOTEBOOKS, Lesson, argv_of, lesson_in
 from tests.notebooks.kernels import environment
 
-# For each lesson: a part of a cell, and its expected output (regular expressions).
+# For each lesson: text from a cell, and its expected output (regular expressions).
 SHOWN: dict[str, dict[str, tuple[str, ...]]] = {
     "00_quickstart": {'print(f"""built': ("built   my-python-app:latest", "pulled  it back")},
     "01_what_a_container_is": {
@@ -212,7 +212,7 @@ def test_an_exercise_without_an_answer_gets_a_verdict_and_one_with_it_passes(
         passed = lesson.named(check.replace("check", "passed"))
         assert "✓" in passed
         assert "✗" not in passed
-        # nbgrader gives no point where an error is written, and takes a value for the points.
+        # nbgrader gives no point if stderr has text, and takes a cell's value as its points.
         for output in lesson.cell(check.replace("check", "passed")).outputs:
             assert output.output_type != "execute_result"
             assert output.get("name") != "stderr", output.text

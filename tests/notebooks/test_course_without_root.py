@@ -1,8 +1,8 @@
-"""The course in the hands of ordinary users: the same lessons, exercises and checks.
+"""The course as ordinary users: the same lessons, exercises and checks.
 
-The lessons with one id, which is the least that a user can have; those in which other users than
-root appear with subordinate ids too.  The quickstart has a test of its own; the two that take long
-and ask nothing more of the engine than the others are left to ``test_course``.
+Most lessons run with a single ID, the least that a user can have; those whose containers have users
+other than root run with subordinate IDs too.  ``test_quickstart_without_root`` has the quickstart.
+Two long lessons that need nothing more of the engine than the others run only in ``test_course``.
 """
 
 from __future__ import annotations
@@ -58,7 +58,7 @@ def test_a_lesson_works_with_subordinate_ids(name: str, many_ids: Account) -> No
 
 
 def works(name: str, account: Account) -> None:
-    """The lesson runs, and its exercises can be solved."""
+    """Check that the lesson runs and its exercises can be solved."""
     before = set(account.container("ps -aq").split())
     argv = argv_of(name, account.home)
     for file in account.home.glob(f"{name}*"):

@@ -1,4 +1,4 @@
-"""The quickstart notebook, run by the script that ``scripts/demo`` runs it with."""
+"""The quickstart notebook, run by the script that ``scripts/demo`` uses."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ PORTS = ("8000", "8001", "8002", "5000")
 
 @dataclass(frozen=True)
 class Run:
-    """A run of the notebook: the result and the script's output."""
+    """The result of a run and the script's output."""
 
     notebook: nbformat.NotebookNode
     path: Path
@@ -51,7 +51,7 @@ def run(place: Place, tmp_path_factory: pytest.TempPathFactory) -> Run:
 
 
 def on_free_ports(text: str) -> str:
-    """Return the notebook with free ports in place of those it publishes."""
+    """Return the notebook with its published ports replaced by free ones."""
     for port in PORTS:
         ours = free_port()
         text = re.sub(rf"(-p |localhost:|port_answers\(){port}\b", rf"\g<1>{ours}", text)
@@ -61,7 +61,7 @@ def on_free_ports(text: str) -> str:
 def test_every_cell_ran_and_none_shows_a_traceback(run: Run) -> None:
     code = [cell for cell in run.notebook.cells if cell.cell_type == "code"]
     assert all(cell.execution_count for cell in code)
-    # The exercises are left as they are: their checks say so, and the run goes on.
+    # The exercises are unanswered: their checks fail, and the run continues.
     checks = [cell for cell in code if cell.id.startswith("check-")]
     assert [cell.outputs[0].ename for cell in checks] == ["NotYetError", "NotYetError"]
     outputs = [output for cell in code if cell not in checks for output in cell.outputs]

@@ -1,4 +1,4 @@
-"""The quickstart notebook in the hands of ordinary users."""
+"""The quickstart notebook as ordinary users."""
 
 from __future__ import annotations
 
