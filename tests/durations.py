@@ -37,7 +37,6 @@ SECONDS = {
     "tests/integration/test_engine_containers_killed.py": 30,
     "tests/integration/test_soak.py": 30,
     "tests/integration/test_parity.py": 25,
-    "tests/notebooks/test_quickstart_without_root.py": 25,
     "tests/integration/test_panel_without_root.py": 25,
     "tests/integration/test_engine_restart.py": 25,
     "tests/integration/test_mount_races.py": 20,

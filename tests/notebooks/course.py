@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 import sys
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -82,3 +83,37 @@ def result_of(name: str) -> str:
 def lesson_in(folder: Path, name: str) -> Lesson:
     """Return the lesson that a run wrote to ``folder``."""
     return Lesson(nbformat.read(folder / result_of(name), as_version=4))
+
+
+def shows(lesson: Lesson, expected: Mapping[str, Sequence[str]]) -> None:
+    """Check that the text below each cell (named by a part of it) matches regular expressions."""
+    for source, patterns in expected.items():
+        text = lesson.output(source)
+        for pattern in patterns:
+            assert re.search(pattern, text, re.MULTILINE), f"{pattern!r} below {source!r}:\n{text}"
+
+
+def exercises_work(lesson: Lesson) -> None:
+    """Check that an exercise gets a verdict without an answer, and passes with one."""
+    checks = [cell.id for cell in lesson.notebook.cells if cell.get("id", "").startswith("check-")]
+    assert len(checks) >= 2
+    for check in checks:
+        verdict = lesson.named(check)
+        assert re.search(r"^✗ .{8,}(\n +hint: .{8,})?$", verdict, re.MULTILINE), verdict
+        assert "Traceback" not in verdict
+        passed = lesson.named(check.replace("check", "passed"))
+        assert "✓" in passed
+        assert "✗" not in passed
+        # nbgrader gives no point if stderr has text, and takes a cell's value as its points.
+        for output in lesson.cell(check.replace("check", "passed")).outputs:
+            assert output.output_type != "execute_result"
+            assert output.get("name") != "stderr", output.text
+
+
+def shows_no_traceback(lesson: Lesson) -> None:
+    """Check that only exercises without an answer fail, and those with a verdict."""
+    for cell in lesson.notebook.cells:
+        for output in cell.get("outputs", []):
+            if output.output_type == "error":
+                assert cell.id.startswith("check-")
+                assert "Traceback" not in "\n".join(output.traceback)

@@ -12,6 +12,14 @@ import nbformat
 import pytest
 
 from tests.integration.engine_fixtures import Place
+from tests.notebooks.course import (
+    Lesson,
+    argv_of,
+    exercises_work,
+    lesson_in,
+    shows,
+    shows_no_traceback,
+)
 from tests.notebooks.kernels import environment, text_of
 from tests.ports import free_port
 
@@ -124,19 +132,28 @@ def test_it_reads_well_without_a_kernel(run: Run) -> None:
     assert "widget-view" not in html
 
 
-def test_a_second_run_takes_seconds(run: Run, place: Place, tmp_path: Path) -> None:
-    source, target = tmp_path / "quickstart.ipynb", tmp_path / "result.ipynb"
-    source.write_text(on_free_ports(NOTEBOOK.read_text()))
-    project = run.path.parent / "my-python-app"
-    (tmp_path / "my-python-app").symlink_to(project)
-    script = [sys.executable, str(REPOSITORY / "scripts/run_notebook.py"), source, target]
+@pytest.fixture(scope="module")
+def answered(run: Run, place: Place, tmp_path_factory: pytest.TempPathFactory) -> Lesson:
+    """Return a second run on the same store, with the exercises answered."""
+    folder = tmp_path_factory.mktemp("answered")
+    (folder / "my-python-app").symlink_to(run.path.parent / "my-python-app")
+    argv, environ = argv_of(NOTEBOOK.stem, folder), environment(place)
     done = subprocess.run(
-        script, env=environment(place), capture_output=True, text=True, timeout=120, check=False
+        argv, env=environ, capture_output=True, text=True, timeout=300, check=False
     )
     assert done.returncode == 0, done.stdout + done.stderr
-    again = Run(nbformat.read(target, as_version=4), target, done.stdout)
-    build = again.output("%%dockerfile -t my-python-app")
-    assert "pip install --no-cache-dir -r requirements.txt · CACHED" in build
+    return lesson_in(folder, NOTEBOOK.stem)
+
+
+def test_a_second_run_takes_seconds(answered: Lesson) -> None:
+    cached = "pip install --no-cache-dir -r requirements.txt · CACHED"
+    assert cached in answered.output("%%dockerfile -t my-python-app")
+    shows(answered, {'print(f"""built': ("built   my-python-app:latest", "pulled  it back")})
+
+
+def test_its_exercises_can_be_answered(answered: Lesson) -> None:
+    exercises_work(answered)
+    shows_no_traceback(answered)
 
 
 def test_the_notebook_in_the_tree_has_no_outputs() -> None:
