@@ -11,6 +11,7 @@ from pathlib import Path
 import nbformat
 import pytest
 
+from tests.integration.bases import BaseImages
 from tests.integration.engine_fixtures import Place
 from tests.notebooks.course import (
     Lesson,
@@ -25,6 +26,7 @@ from tests.ports import free_port
 
 REPOSITORY = Path(__file__).parents[2]
 NOTEBOOK = REPOSITORY / "notebooks/00_quickstart.ipynb"
+BASES = ("busybox", "debian:bookworm-slim", "python:3.11-slim")
 PORTS = ("8000", "8001", "8002", "5000")
 
 
@@ -45,7 +47,9 @@ class Run:
 
 
 @pytest.fixture(scope="module")
-def run(place: Place, tmp_path_factory: pytest.TempPathFactory) -> Run:
+def run(place: Place, base_images: BaseImages, tmp_path_factory: pytest.TempPathFactory) -> Run:
+    with place.engine() as engine:
+        base_images.bring(engine, *BASES)
     folder = tmp_path_factory.mktemp("quickstart")
     source, target = folder / "quickstart.ipynb", folder / "result.ipynb"
     source.write_text(on_free_ports(NOTEBOOK.read_text()))
