@@ -10,7 +10,6 @@ import threading
 import time
 from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, ExitStack, contextmanager
-from dataclasses import dataclass, replace
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
@@ -44,6 +43,7 @@ from jupyter_containers.build.state import StageState
 from jupyter_containers.build.steps import BuildArguments
 from jupyter_containers.errors import BuildError, InvalidArgumentError
 from jupyter_containers.events import CancelToken, EventSink, discard
+from jupyter_containers.lazy_dataclasses import dataclass, replace
 from jupyter_containers.oci.descriptor import Platform, digest_of, encode_json
 from jupyter_containers.oci.image import rfc3339
 from jupyter_containers.options.build import EPOCH_ARG, BuildOptions

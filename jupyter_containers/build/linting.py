@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable, Iterator, Mapping
-from dataclasses import dataclass, field
 
 from jupyter_containers.build import checks
 from jupyter_containers.build.checks import Finding
@@ -26,6 +25,7 @@ from jupyter_containers.build.instructions import (
 )
 from jupyter_containers.build.parser import Node, ParsedFile
 from jupyter_containers.errors import SourceLocation
+from jupyter_containers.lazy_dataclasses import dataclass, field
 
 _SECRET = re.compile(
     r"(?i)(?:^|_)(?:apikey|auth|credentials?|key|password|pword|passwd|secret|token)(?:_|$)"

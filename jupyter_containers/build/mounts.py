@@ -11,9 +11,9 @@ import difflib
 import posixpath
 import re
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
 
 from jupyter_containers.errors import InvalidArgumentError
+from jupyter_containers.lazy_dataclasses import dataclass
 from jupyter_containers.options.values import parse_size
 
 TYPES = ("bind", "cache", "tmpfs", "secret", "ssh")

@@ -16,10 +16,10 @@ from __future__ import annotations
 import difflib
 import re
 from collections.abc import Mapping
-from dataclasses import dataclass, field
 
 from jupyter_containers.build.expand import ExpansionError, Lexer
 from jupyter_containers.errors import DockerfileSyntaxError, SourceLocation
+from jupyter_containers.lazy_dataclasses import dataclass, field
 
 KEYWORDS = (
     "ADD", "ARG", "CMD", "COPY", "ENTRYPOINT", "ENV", "EXPOSE", "FROM", "HEALTHCHECK", "LABEL",

@@ -7,7 +7,6 @@ import re
 import time
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
 
 from jupyter_containers.build.checks import Finding
 from jupyter_containers.build.plan import Stage
@@ -30,6 +29,7 @@ from jupyter_containers.events import (
     TaskProgress,
     TaskStarted,
 )
+from jupyter_containers.lazy_dataclasses import dataclass
 
 _MAX_TITLE = 160
 _IMAGE_ID = re.compile(r"(?<!\S)sha256:([0-9a-f]{12})[0-9a-f]{52}(?!\S)")

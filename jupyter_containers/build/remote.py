@@ -14,7 +14,6 @@ import subprocess
 import urllib.error
 import urllib.request
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
 from email.message import Message
 from email.utils import parsedate_to_datetime
 from http import HTTPStatus
@@ -25,6 +24,7 @@ import msgspec
 
 from jupyter_containers.errors import BuildError, UnsupportedError
 from jupyter_containers.events import CancelToken
+from jupyter_containers.lazy_dataclasses import dataclass
 
 _CHUNK = 1 << 18
 _TIMEOUT = 30

@@ -10,7 +10,6 @@ from __future__ import annotations
 
 import contextlib
 from collections.abc import Callable, Sequence
-from dataclasses import replace
 from typing import Any
 
 from jupyter_containers.commands.absent import INSTEAD
@@ -18,6 +17,7 @@ from jupyter_containers.commands.grammar import GROUPS, compose, members, spelli
 from jupyter_containers.commands.grammar.data import INPUT
 from jupyter_containers.commands.words import Flag, Operand, Parsed, Verb
 from jupyter_containers.errors import FlagError, InvalidArgumentError, UsageError
+from jupyter_containers.lazy_dataclasses import replace
 
 IsData = Callable[[str], bool]
 

@@ -11,10 +11,10 @@ notebook, the remark after an interrupt.  No other module names a verb.
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
 from enum import Enum, auto
 from typing import Any, Literal
 
+from jupyter_containers.lazy_dataclasses import dataclass, field
 from jupyter_containers.options.flag import Flag
 
 __all__ = [

@@ -9,12 +9,12 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator
-from dataclasses import dataclass, field
 from typing import Any
 
 import yaml
 
 from jupyter_containers.compose.problems import FileError
+from jupyter_containers.lazy_dataclasses import dataclass, field
 
 MAX_BYTES = 8 * 1024 * 1024
 MAX_DEPTH = 100

@@ -8,10 +8,10 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Iterable, Mapping
-from dataclasses import dataclass
 
 from jupyter_containers.engine.records import ContainerRecord, VolumeRecord
 from jupyter_containers.errors import InvalidArgumentError
+from jupyter_containers.lazy_dataclasses import dataclass
 from jupyter_containers.oci.state import Status
 from jupyter_containers.options.limits import whole
 from jupyter_containers.options.moments import parse_moment

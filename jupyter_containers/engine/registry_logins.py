@@ -11,13 +11,13 @@ import base64
 import ctypes
 import secrets
 from collections.abc import Iterable, Iterator
-from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import msgspec
 
 from jupyter_containers.errors import UnsupportedError
+from jupyter_containers.lazy_dataclasses import dataclass
 from jupyter_containers.store.faults import storage_errors
 
 if TYPE_CHECKING:

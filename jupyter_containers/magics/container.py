@@ -13,7 +13,6 @@ import os
 import sys
 import threading
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import replace
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
@@ -31,6 +30,7 @@ from jupyter_containers.commands.parser import parse, parse_verb
 from jupyter_containers.commands.session import Session
 from jupyter_containers.commands.words import Parsed
 from jupyter_containers.errors import ContainersError, InvalidArgumentError, NotFoundError
+from jupyter_containers.lazy_dataclasses import replace
 from jupyter_containers.magics import compose_cell
 from jupyter_containers.magics.cell import (
     MAGIC_FLAGS,

@@ -11,8 +11,8 @@ from __future__ import annotations
 import errno
 import socket
 import struct
-from dataclasses import dataclass
 
+from jupyter_containers.lazy_dataclasses import dataclass
 from jupyter_containers.network.netlink import (
     NLA_F_NESTED,
     NLM_F_CREATE,

@@ -19,7 +19,8 @@ import os
 import socket
 import struct
 from collections.abc import Iterator
-from dataclasses import dataclass
+
+from jupyter_containers.lazy_dataclasses import dataclass
 
 __all__ = ["NetlinkSocket", "Request", "attribute", "attributes", "each_attribute", "text"]
 

@@ -14,8 +14,8 @@ import errno
 import socket
 import struct
 from collections.abc import Sequence
-from dataclasses import dataclass
 
+from jupyter_containers.lazy_dataclasses import dataclass
 from jupyter_containers.network.netlink import (
     NLA_F_NESTED,
     NLM_F_CREATE,

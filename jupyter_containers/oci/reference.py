@@ -7,9 +7,9 @@ defaults: registry ``docker.io``, ``library/`` in front of one-part names there,
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass, replace
 
 from jupyter_containers.errors import InvalidReferenceError
+from jupyter_containers.lazy_dataclasses import dataclass, replace
 from jupyter_containers.oci.descriptor import validate_digest
 
 DEFAULT_REGISTRY = "docker.io"

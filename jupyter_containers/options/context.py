@@ -10,11 +10,11 @@ from __future__ import annotations
 import os
 import re
 from collections.abc import Mapping
-from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Literal
 
 from jupyter_containers.errors import InvalidArgumentError
+from jupyter_containers.lazy_dataclasses import dataclass, field
 from jupyter_containers.options.values import as_sequence
 
 ContextKind = Literal["folder", "files", "archive", "url", "git", "image", "layout"]

@@ -12,9 +12,10 @@ from __future__ import annotations
 
 import inspect
 from collections.abc import Callable
-from dataclasses import dataclass, replace
 from functools import cache
 from typing import Any, Literal, TypeVar
+
+from jupyter_containers.lazy_dataclasses import dataclass, replace
 
 FlagKind = Literal["bool", "text", "int", "list"]
 Names = Literal["", "container", "image", "network", "volume"]

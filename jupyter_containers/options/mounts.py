@@ -7,10 +7,11 @@ A *bind* mounts a folder of the host, a *volume* one of the store, a *tmpfs* mem
 from __future__ import annotations
 
 import re
-from dataclasses import KW_ONLY, dataclass
+from dataclasses import KW_ONLY
 from typing import Any, Literal
 
 from jupyter_containers.errors import FlagError, InvalidArgumentError, UnsupportedError
+from jupyter_containers.lazy_dataclasses import dataclass
 from jupyter_containers.options.values import check_name, csv_fields, parse_size
 from jupyter_containers.options.written import Written
 

@@ -16,13 +16,13 @@ import threading
 import weakref
 from collections.abc import Iterable, Iterator, Mapping
 from contextlib import suppress
-from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal, Protocol
 
 from jupyter_containers.errors import OperationCancelledError, RegistryError
 from jupyter_containers.events import CancelToken
 from jupyter_containers.filesystems import check_place
+from jupyter_containers.lazy_dataclasses import dataclass, field
 from jupyter_containers.registry.endpoint import TrustPolicy, is_loopback, redacted
 from jupyter_containers.registry.sockets import SocketRegister
 

@@ -15,9 +15,9 @@ import os
 import shutil
 import subprocess
 import time
-from dataclasses import dataclass
 from pathlib import Path
 
+from jupyter_containers.lazy_dataclasses import dataclass
 from jupyter_containers.runtime.cgroup_delegation import delegate_controllers
 from jupyter_containers.runtime.cgroups import ENGINE, UNIFIED, CgroupLayout
 

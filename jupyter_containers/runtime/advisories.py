@@ -14,7 +14,8 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator
-from dataclasses import dataclass
+
+from jupyter_containers.lazy_dataclasses import dataclass
 
 _NUMBERS = re.compile(r"\d+|[a-z]+")
 # A pre-release: 1.0.0-rc95 is older than 1.0.0.

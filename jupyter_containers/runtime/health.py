@@ -15,10 +15,10 @@ import shlex
 import shutil
 from collections.abc import Mapping, Sequence
 from contextlib import suppress
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from jupyter_containers.lazy_dataclasses import dataclass
 from jupyter_containers.runtime.process import ProcessIdentity
 from jupyter_containers.runtime.sidecar import start_sidecar
 

@@ -10,11 +10,11 @@ import hashlib
 import re
 import time
 from contextlib import AbstractContextManager
-from dataclasses import dataclass
 from typing import Any
 
 import msgspec
 
+from jupyter_containers.lazy_dataclasses import dataclass
 from jupyter_containers.oci.descriptor import Descriptor, is_digest
 from jupyter_containers.store.database import Database
 from jupyter_containers.store.owner import Owner

@@ -8,9 +8,9 @@ from __future__ import annotations
 
 import os
 import re
-from dataclasses import dataclass
 from pathlib import Path
 
+from jupyter_containers.lazy_dataclasses import dataclass
 from jupyter_containers.oci.process import start_time
 
 _TEXT = re.compile(r"([0-9]{1,10})-([0-9]{1,20})-([0-9a-f]{8})")

@@ -12,12 +12,12 @@ import re
 import sqlite3
 import time
 from collections.abc import Iterable
-from dataclasses import dataclass
 from typing import Any, TypeVar
 
 import msgspec
 
 from jupyter_containers.errors import ImageNotFoundError
+from jupyter_containers.lazy_dataclasses import dataclass
 from jupyter_containers.oci.decoding import DECODE_ERRORS
 from jupyter_containers.oci.descriptor import Descriptor, Platform, validate_digest
 from jupyter_containers.oci.reference import Reference

@@ -8,11 +8,11 @@ from __future__ import annotations
 import json
 import re
 from collections.abc import Mapping
-from dataclasses import dataclass, field
 from typing import Any
 
 from jupyter_containers.api.buildkit.messages import Exporter, SolveRequest
 from jupyter_containers.errors import InvalidArgumentError, UnsupportedError
+from jupyter_containers.lazy_dataclasses import dataclass, field
 from jupyter_containers.options.build import ENTITLEMENTS
 
 DOCKERFILE, GATEWAY = "dockerfile.v0", "gateway.v0"

@@ -11,7 +11,6 @@ import json
 import re
 from collections import deque
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass, field
 from datetime import UTC
 from typing import Any, Generic, Self, TypeVar
 
@@ -24,6 +23,7 @@ from jupyter_containers.commands.render.table import (
     html_table,
     text_table,
 )
+from jupyter_containers.lazy_dataclasses import dataclass, field
 from jupyter_containers.printable import escaped, printable
 
 T = TypeVar("T")

@@ -8,9 +8,9 @@ from __future__ import annotations
 
 import html
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
 from typing import Any
 
+from jupyter_containers.lazy_dataclasses import dataclass
 from jupyter_containers.printable import printable
 
 Row = Mapping[str, object]

@@ -13,11 +13,11 @@ import html
 import json
 import re
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field
 from typing import Any, Union
 from urllib.parse import quote_plus
 
 from jupyter_containers.errors import InvalidArgumentError
+from jupyter_containers.lazy_dataclasses import dataclass, field
 from jupyter_containers.printable import escaped
 
 _DEEPEST = 100  # nested blocks, nested parentheses

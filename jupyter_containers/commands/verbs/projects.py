@@ -188,7 +188,7 @@ def logs(session: Session, parsed: Parsed) -> Any:
         for line in lines:
             printer(line)
         return None
-    from dataclasses import replace
+    from jupyter_containers.lazy_dataclasses import replace
 
     return Log(replace(line, data=printer.data(line)) for line in lines)
 

@@ -8,9 +8,9 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
 
 from jupyter_containers.compose.problems import Path
+from jupyter_containers.lazy_dataclasses import dataclass
 
 _KEY = re.compile(
     r"""("[^"]*"|'[^']*'|[^\s#:'"\[\]{},&*!|>%@-][^:#]*?|-[^\s:#][^:#]*?)\s*:(?=\s|$)"""

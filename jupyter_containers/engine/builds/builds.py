@@ -7,7 +7,6 @@ import os
 import shutil
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import AbstractContextManager, contextmanager, suppress
-from dataclasses import replace
 from functools import partial
 from pathlib import Path
 from typing import BinaryIO
@@ -43,6 +42,7 @@ from jupyter_containers.errors import (
     RegistryError,
 )
 from jupyter_containers.events import CancelToken, EventSink, discard
+from jupyter_containers.lazy_dataclasses import replace
 from jupyter_containers.oci.descriptor import Descriptor, Platform, RawDocument, encode_json
 from jupyter_containers.oci.image import Manifest, parse_manifest
 from jupyter_containers.oci.reference import Reference

@@ -17,7 +17,6 @@ import shutil
 import tempfile
 from collections.abc import Mapping, Sequence
 from contextlib import suppress
-from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -32,6 +31,7 @@ from jupyter_containers.errors import (
     StorageError,
     VerificationError,
 )
+from jupyter_containers.lazy_dataclasses import dataclass, field
 from jupyter_containers.options import MountRequest, RunOptions
 from jupyter_containers.store.owner import Owner
 from jupyter_containers.trees import at

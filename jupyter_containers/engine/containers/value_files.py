@@ -11,13 +11,13 @@ import io
 import json
 import sys
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
 from importlib.util import find_spec
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
 from jupyter_containers.engine.units import binary_size
 from jupyter_containers.errors import InvalidArgumentError, UnsupportedError, VerificationError
+from jupyter_containers.lazy_dataclasses import dataclass
 
 if TYPE_CHECKING:
     from types import ModuleType

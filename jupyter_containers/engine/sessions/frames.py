@@ -10,10 +10,10 @@ from __future__ import annotations
 import json
 import struct
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, field
 from typing import Any, TypeVar
 
 from jupyter_containers.errors import SessionProtocolError
+from jupyter_containers.lazy_dataclasses import dataclass, field
 
 _HEAD = struct.Struct(">II")
 MOST_TEXT_BYTES = 64 << 20

@@ -10,11 +10,11 @@ import os
 import subprocess
 import sys
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
 from pathlib import Path
 
 from jupyter_containers.engine.system.serving import ONE_ARENA
 from jupyter_containers.errors import ContainersError, NotFoundError
+from jupyter_containers.lazy_dataclasses import dataclass
 
 NAME = "jupyter-containers"
 _RUNNING = Path("/run/systemd/system")  # sd_booted(3)
