@@ -24,7 +24,7 @@ from jupyter_containers.commands.grammar.system import VERSION
 from jupyter_containers.commands.parser import parse, verb_of
 from jupyter_containers.commands.session import Session
 from jupyter_containers.commands.signals import CommandSignals, Signalled
-from jupyter_containers.commands.words import Parsed
+from jupyter_containers.commands.words import Parsed, Verb
 from jupyter_containers.errors import (
     ContainerFailedError,
     ContainersError,
@@ -35,6 +35,7 @@ from jupyter_containers.errors import (
     UnknownUserError,
     UsageError,
 )
+from jupyter_containers.lazy_modules import import_msgspec
 from jupyter_containers.printable import printable
 
 if TYPE_CHECKING:
@@ -56,7 +57,7 @@ def main(argv: Sequence[str] | None = None, make_engine: Callable[[], Engine] | 
     output = _Output()
     warnings.showwarning = _show_warning  # type: ignore[assignment]  # its arguments beside the text
     try:
-        return _command(words, output, make_engine or _new_engine)
+        return _command(words, output, make_engine)
     except ContainersError as error:
         if debug:
             raise
@@ -90,8 +91,10 @@ def _open_streams() -> None:
     sys.stderr = sys.stderr or open(2, "w", closefd=False)  # noqa: SIM115  # likewise
 
 
-def _command(words: list[str], output: _Output, make_engine: Callable[[], Engine]) -> int:
+def _command(words: list[str], output: _Output, make_engine: Callable[[], Engine] | None) -> int:
     parsed = parse(words)
+    if not parsed.help:
+        import_msgspec()
     with contextlib.ExitStack() as stack:
         signals = CommandSignals(unread=lambda: output.broken)
         stack.enter_context(signals.handling())
@@ -99,7 +102,8 @@ def _command(words: list[str], output: _Output, make_engine: Callable[[], Engine
 
         def engine() -> Engine:
             if not engines:
-                engines.append(stack.enter_context(make_engine()))
+                opened = make_engine() if make_engine else _new_engine(parsed.verb)
+                engines.append(stack.enter_context(opened))
             return engines[0]
 
         session = Session(
@@ -120,11 +124,11 @@ def _command(words: list[str], output: _Output, make_engine: Callable[[], Engine
         return _print(result, parsed, output)
 
 
-def _new_engine() -> Engine:
+def _new_engine(verb: Verb | None) -> Engine:
     # Imports create no garbage, and repeated collections cost 10 ms.
     gc.disable()
     try:
-        from jupyter_containers.engine import Engine
+        from jupyter_containers.engine.engine import Engine, ReadingEngine
     finally:
         gc.freeze()
         gc.enable()
@@ -132,7 +136,7 @@ def _new_engine() -> Engine:
         from jupyter_containers.rootless.settling import enter_for
 
         enter_for()
-    return Engine()
+    return ReadingEngine() if verb is not None and verb.reads else Engine()
 
 
 class _Output:

@@ -18,10 +18,8 @@ the options) are passed in a file that only this user can read.
 from __future__ import annotations
 
 import asyncio
-import json
 import os
 import re
-import secrets
 import sys
 from collections.abc import Mapping, Sequence
 from typing import Any
@@ -31,6 +29,7 @@ from jupyter_client.provisioning.local_provisioner import LocalProvisioner
 from traitlets import List, Unicode
 
 from jupyter_containers.commands.grammar.containers import KILL, REMOVE, RUN
+from jupyter_containers.lazy_modules import json, secrets
 
 INSIDE = "/run/jupyter-kernel.json"
 _PORTS = ("shell_port", "iopub_port", "stdin_port", "hb_port", "control_port")

@@ -6,11 +6,8 @@ password, which is never shown.
 
 from __future__ import annotations
 
-import hashlib
 import os
 import re
-import shutil
-import subprocess
 import urllib.error
 import urllib.request
 from collections.abc import Callable, Mapping
@@ -25,6 +22,7 @@ import msgspec
 from jupyter_containers.errors import BuildError, UnsupportedError
 from jupyter_containers.events import CancelToken
 from jupyter_containers.lazy_dataclasses import dataclass
+from jupyter_containers.lazy_modules import hashlib, shutil, subprocess
 
 _CHUNK = 1 << 18
 _TIMEOUT = 30

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import os
 import stat
-import subprocess
 import time
 from collections.abc import Iterable
 from pathlib import Path
@@ -18,6 +17,7 @@ from jupyter_containers.build.mounts import MountSpec
 from jupyter_containers.build.seams import StepMount
 from jupyter_containers.errors import UnsupportedError
 from jupyter_containers.lazy_dataclasses import dataclass
+from jupyter_containers.lazy_modules import subprocess
 
 _START_SECONDS = 5
 _POLL_SECONDS = 0.01

@@ -124,6 +124,9 @@ class Verb:
     the verb uses the body of a cell, or the terminal's input; ``takes_paths`` if words are paths on
     this machine, which need not be UTF-8.  ``notebook_flags`` exist only in cells.
 
+    ``reads`` is true if the verb only reads, or works in a container that runs: in a terminal, its
+    engine does not look for what dead processes left behind.
+
     ``starts`` is what the verb starts and waits for: a new container's program, or a command in a
     running one.  A cell's text can be this program, and its exit code becomes the command's.
 
@@ -139,6 +142,7 @@ class Verb:
     aliases: tuple[str, ...] = ()
     reads_stdin: bool = False
     takes_paths: bool = False
+    reads: bool = False
     notebook_flags: tuple[Flag, ...] = ()
     starts: Literal["", "container", "command"] = ""
     prints: Literal["text", "id", "familiar", "reference"] = "text"

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import json
 import re
 from collections.abc import Iterator, Mapping
 from typing import Any
 
 from jupyter_containers.compose.nodes import scalar
 from jupyter_containers.compose.project import Project
+from jupyter_containers.lazy_modules import json
 
 _FIRST = ("name", "services", "networks", "volumes", "secrets", "configs", "models")
 _OLD_WORDS = frozenset(

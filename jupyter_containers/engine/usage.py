@@ -9,7 +9,6 @@ can empty it with another program; the engine cannot prevent that (docs/referenc
 from __future__ import annotations
 
 import fcntl
-import hashlib
 import os
 import pwd
 import stat
@@ -20,6 +19,7 @@ from pathlib import Path
 from jupyter_containers.engine.records import ContainerRecord
 from jupyter_containers.errors import ContainersError, StorageError
 from jupyter_containers.lazy_dataclasses import dataclass
+from jupyter_containers.lazy_modules import hashlib
 from jupyter_containers.options import RunOptions
 from jupyter_containers.store import Store
 from jupyter_containers.store.uppers import tree_size

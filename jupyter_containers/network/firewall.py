@@ -30,12 +30,12 @@ import contextlib
 import errno
 import ipaddress
 import re
-import socket
 import sys
 from collections.abc import Iterable, Iterator, Sequence
 from typing import Literal
 
 from jupyter_containers.errors import InvalidArgumentError, NetworkError
+from jupyter_containers.lazy_modules import socket
 from jupyter_containers.network import nf_tables
 from jupyter_containers.network.conntrack import forget_flows
 from jupyter_containers.network.model import Network, PublishedPort

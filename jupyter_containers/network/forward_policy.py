@@ -15,9 +15,9 @@ They are removed with their bridge.
 from __future__ import annotations
 
 import re
-import subprocess
 
 from jupyter_containers.errors import NetworkError
+from jupyter_containers.lazy_modules import subprocess
 from jupyter_containers.network import nf_tables
 from jupyter_containers.network.nft import Nft
 

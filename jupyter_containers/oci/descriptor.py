@@ -6,7 +6,6 @@ digest of its uncompressed tar; its *chain_id* names the stack of layers up to i
 
 from __future__ import annotations
 
-import hashlib
 import re
 from collections.abc import Sequence
 from typing import Any
@@ -15,6 +14,7 @@ import msgspec
 
 from jupyter_containers.errors import InvalidArgumentError, InvalidDigestError
 from jupyter_containers.lazy_dataclasses import dataclass
+from jupyter_containers.lazy_modules import hashlib
 
 MANIFEST = "application/vnd.oci.image.manifest.v1+json"
 INDEX = "application/vnd.oci.image.index.v1+json"

@@ -6,7 +6,6 @@ function raises :class:`InvalidArgumentError`, which quotes the input and shows 
 
 from __future__ import annotations
 
-import csv
 import ipaddress
 import math
 import os
@@ -18,6 +17,7 @@ from typing import Literal
 
 from jupyter_containers.errors import FlagError, InvalidArgumentError, UnsupportedError
 from jupyter_containers.lazy_dataclasses import dataclass
+from jupyter_containers.lazy_modules import csv
 
 _SIZE = re.compile(r"([0-9]+(?:\.[0-9]+)?)\s*([kmgtp]?)(?:i?b)?", re.IGNORECASE)
 _DURATION = re.compile(r"([0-9]+(?:\.[0-9]+)?)(ns|us|µs|ms|s|m|h)")

@@ -7,7 +7,6 @@ Writers of this package take turns through a lock on its folder.
 from __future__ import annotations
 
 import fcntl
-import json
 import os
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -17,6 +16,7 @@ from typing import Any
 from jupyter_containers.errors import RegistryError
 from jupyter_containers.filesystems import check_place
 from jupyter_containers.lazy_dataclasses import dataclass
+from jupyter_containers.lazy_modules import json
 
 _MAX_BYTES = 1024 * 1024
 

@@ -11,7 +11,6 @@ from __future__ import annotations
 
 import os
 import re
-import socket
 import threading
 import weakref
 from collections.abc import Iterable, Iterator, Mapping
@@ -23,6 +22,7 @@ from jupyter_containers.errors import OperationCancelledError, RegistryError
 from jupyter_containers.events import CancelToken
 from jupyter_containers.filesystems import check_place
 from jupyter_containers.lazy_dataclasses import dataclass, field
+from jupyter_containers.lazy_modules import socket
 from jupyter_containers.registry.endpoint import TrustPolicy, is_loopback, redacted
 from jupyter_containers.registry.sockets import SocketRegister
 

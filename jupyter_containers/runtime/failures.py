@@ -7,12 +7,12 @@ also for an ``exec`` that cannot be started for another reason. crun and runc wr
 
 from __future__ import annotations
 
-import json
 import re
 from collections.abc import Sequence
 from pathlib import Path
 
 from jupyter_containers.errors import OCIRuntimeError
+from jupyter_containers.lazy_modules import json
 from jupyter_containers.runtime.restrictions import system_files_restriction
 
 _NOT_FOUND = re.compile(

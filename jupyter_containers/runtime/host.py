@@ -14,7 +14,6 @@ from __future__ import annotations
 import ctypes
 import os
 import platform
-import shutil
 from collections.abc import Mapping
 from contextlib import suppress
 from pathlib import Path
@@ -22,6 +21,7 @@ from typing import Literal
 
 from jupyter_containers.errors import UnsupportedError
 from jupyter_containers.lazy_dataclasses import dataclass
+from jupyter_containers.lazy_modules import shutil
 from jupyter_containers.oci.idmap import IDMap
 from jupyter_containers.runtime.cgroups import UNIFIED, CgroupLayout
 from jupyter_containers.runtime.confinement import (

@@ -6,7 +6,6 @@ States: ``incomplete`` (being unpacked or removed) and ``ready``.  Only ready la
 from __future__ import annotations
 
 import base64
-import hashlib
 import re
 import time
 from contextlib import AbstractContextManager
@@ -15,6 +14,7 @@ from typing import Any
 import msgspec
 
 from jupyter_containers.lazy_dataclasses import dataclass
+from jupyter_containers.lazy_modules import hashlib
 from jupyter_containers.oci.descriptor import Descriptor, is_digest
 from jupyter_containers.store.database import Database
 from jupyter_containers.store.owner import Owner

@@ -6,6 +6,7 @@ import inspect
 import pickle
 import subprocess
 import sys
+from dataclasses import KW_ONLY
 from typing import Any, ClassVar
 
 import msgspec
@@ -48,6 +49,12 @@ PAIRS = [pytest.param(*pair, id=pair[0].__name__) for pair in zip(STANDARD, LAZY
 class Point:
     x: int
     y: tuple[int, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Marked(Point):
+    _: KW_ONLY
+    name: str = ""
 
 
 @pytest.mark.parametrize(("standard", "lazy"), PAIRS)
@@ -111,6 +118,13 @@ def test_values_are_pickled_and_matched_and_encoded() -> None:
             assert (x, y) == (1, (2,))
     assert msgspec.json.encode(point) == b'{"x":1,"y":[2]}'
     assert msgspec.json.decode(b'{"x":1}', type=Point) == Point(1)
+
+
+def test_fields_after_the_mark_are_keywords() -> None:
+    assert Marked(1, (), name="a").name == "a"
+    with pytest.raises(TypeError, match="positional"):
+        Marked(1, (), "a")  # type: ignore[misc]
+    assert msgspec.json.decode(b'{"x":1,"name":"a"}', type=Marked) == Marked(1, name="a")
 
 
 def test_a_standard_subclass_inherits_the_fields() -> None:

@@ -5,13 +5,13 @@ The HTML needs no script: trees fold with ``<details>``, so they also work in a 
 
 from __future__ import annotations
 
-import html
 from collections.abc import Iterable, Iterator, Sequence
 from typing import TYPE_CHECKING, Any
 
 from jupyter_containers.commands.render.quantities import human_size
 from jupyter_containers.commands.render.results import Table
 from jupyter_containers.commands.render.table import NO_MATH, Column, Row, text_table
+from jupyter_containers.lazy_modules import html
 from jupyter_containers.printable import one_line
 
 if TYPE_CHECKING:

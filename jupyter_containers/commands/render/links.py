@@ -7,12 +7,13 @@ address or on all of its addresses.
 
 from __future__ import annotations
 
-import html
 import os
 import re
 import sys
 from collections.abc import Mapping, Sequence
 from pathlib import Path
+
+from jupyter_containers.lazy_modules import html
 
 _PORT = re.compile(r"(?:(?P<ip>[^>]+):(?P<outer>\d+)->)?(?P<inner>\d+)/(?P<protocol>tcp|udp|sctp)")
 _PUBLISHED = re.compile(r"(127\.0\.0\.1|0\.0\.0\.0):(\d+)->\d+/tcp")

@@ -6,8 +6,6 @@ so loops and comprehensions work.
 
 from __future__ import annotations
 
-import html
-import json
 import re
 from collections import deque
 from collections.abc import Callable, Iterable, Mapping, Sequence
@@ -24,6 +22,7 @@ from jupyter_containers.commands.render.table import (
     text_table,
 )
 from jupyter_containers.lazy_dataclasses import dataclass, field
+from jupyter_containers.lazy_modules import html, json
 from jupyter_containers.printable import escaped, printable
 
 T = TypeVar("T")

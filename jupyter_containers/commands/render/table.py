@@ -6,11 +6,11 @@ with its heading (``NAMES``).
 
 from __future__ import annotations
 
-import html
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Any
 
 from jupyter_containers.lazy_dataclasses import dataclass
+from jupyter_containers.lazy_modules import html
 from jupyter_containers.printable import printable
 
 Row = Mapping[str, object]

@@ -9,8 +9,6 @@ missing field is an error, as in Docker; a missing label is empty.
 
 from __future__ import annotations
 
-import html
-import json
 import re
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any, Union
@@ -18,6 +16,7 @@ from urllib.parse import quote_plus
 
 from jupyter_containers.errors import InvalidArgumentError
 from jupyter_containers.lazy_dataclasses import dataclass, field
+from jupyter_containers.lazy_modules import html, json
 from jupyter_containers.printable import escaped
 
 _DEEPEST = 100  # nested blocks, nested parentheses

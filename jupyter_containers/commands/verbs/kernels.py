@@ -2,10 +2,8 @@
 
 from __future__ import annotations
 
-import json
 import re
 import sys
-import tempfile
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -14,6 +12,7 @@ from jupyter_containers.commands.session import Session
 from jupyter_containers.commands.verbs.listing import done, progress_of
 from jupyter_containers.commands.words import Parsed
 from jupyter_containers.errors import InvalidArgumentError, NotFoundError, OCIRuntimeError
+from jupyter_containers.lazy_modules import json, tempfile
 
 if TYPE_CHECKING:
     from jupyter_containers.engine import Engine

@@ -6,10 +6,8 @@ mounted from there; it is in no record and no layer.  The folder is removed with
 
 from __future__ import annotations
 
-import hashlib
 import os
 import re
-import shutil
 import time
 from collections.abc import Container, Mapping
 from contextlib import suppress
@@ -19,6 +17,7 @@ from typing import Any
 from jupyter_containers.compose.project import Project
 from jupyter_containers.engine.applications.builds import variable
 from jupyter_containers.errors import InvalidArgumentError, StorageError
+from jupyter_containers.lazy_modules import hashlib, shutil
 from jupyter_containers.options.mounts import MountRequest
 
 _SECTIONS = {"secrets": "secret", "configs": "config"}

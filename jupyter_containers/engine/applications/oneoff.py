@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import secrets
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
@@ -14,6 +13,7 @@ from jupyter_containers.engine.applications.translation import (
     container_flags,
 )
 from jupyter_containers.lazy_dataclasses import dataclass, field
+from jupyter_containers.lazy_modules import secrets
 from jupyter_containers.options.values import as_sequence
 
 if TYPE_CHECKING:

@@ -7,7 +7,6 @@ for them, and if the build's process dies, the sweep ends the rest.
 
 from __future__ import annotations
 
-import shutil
 from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, ExitStack, contextmanager, suppress
 from pathlib import Path
@@ -39,6 +38,7 @@ from jupyter_containers.engine.networks.connections import Connections
 from jupyter_containers.errors import ContainersError
 from jupyter_containers.events import CancelToken
 from jupyter_containers.lazy_dataclasses import dataclass
+from jupyter_containers.lazy_modules import shutil
 from jupyter_containers.network import names
 from jupyter_containers.oci.descriptor import chain_id
 from jupyter_containers.oci.image import ExecutionConfig

@@ -8,7 +8,6 @@ this Python process, removes the container.
 from __future__ import annotations
 
 import os
-import tempfile
 import threading
 import time
 from collections.abc import Callable
@@ -29,6 +28,7 @@ from jupyter_containers.errors import (
 )
 from jupyter_containers.events import CancelToken
 from jupyter_containers.lazy_dataclasses import dataclass, field
+from jupyter_containers.lazy_modules import tempfile
 
 if TYPE_CHECKING:
     from jupyter_containers.engine.containers.service import ContainerService

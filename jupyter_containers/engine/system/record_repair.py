@@ -7,7 +7,6 @@ their default values.  A record that cannot be restored is removed together with
 
 from __future__ import annotations
 
-import json
 import re
 from collections.abc import Callable, Iterator
 from contextlib import suppress
@@ -19,6 +18,7 @@ from jupyter_containers.engine.context import EngineContext
 from jupyter_containers.engine.records import VolumeRecord
 from jupyter_containers.errors import ContainersError, InUseError, UnsupportedError
 from jupyter_containers.events import CancelToken
+from jupyter_containers.lazy_modules import json
 from jupyter_containers.oci.descriptor import RawDocument, chain_id, is_digest
 from jupyter_containers.oci.image import (
     Index,

@@ -8,7 +8,6 @@ running ones, and the call returns after their clean-up.
 
 from __future__ import annotations
 
-import json
 import os
 from collections.abc import Callable, Sequence
 from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
@@ -35,6 +34,7 @@ from jupyter_containers.events import (
     TaskStarted,
 )
 from jupyter_containers.lazy_dataclasses import dataclass
+from jupyter_containers.lazy_modules import json
 from jupyter_containers.options import RunOptions
 
 PLACE = "{}"

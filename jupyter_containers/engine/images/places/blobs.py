@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 from collections.abc import Iterator, Sequence
 from contextlib import closing, contextmanager
 from typing import BinaryIO
@@ -17,6 +16,7 @@ from jupyter_containers.engine.images.places.base import (
 from jupyter_containers.errors import DigestMismatchError, SizeMismatchError
 from jupyter_containers.events import CancelToken
 from jupyter_containers.lazy_dataclasses import dataclass
+from jupyter_containers.lazy_modules import hashlib
 from jupyter_containers.oci.descriptor import Descriptor
 
 _CHUNK = 1024 * 1024

@@ -6,8 +6,6 @@ that it names has been written.  OCI Image Specification 1.1, image-layout.md.
 
 from __future__ import annotations
 
-import hashlib
-import json
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import AbstractContextManager, contextmanager
 from pathlib import Path
@@ -38,6 +36,7 @@ from jupyter_containers.errors import (
 )
 from jupyter_containers.events import CancelToken
 from jupyter_containers.lazy_dataclasses import dataclass, field
+from jupyter_containers.lazy_modules import hashlib, json
 from jupyter_containers.oci.decoding import DECODE_ERRORS
 from jupyter_containers.oci.descriptor import INDEX, Descriptor, RawDocument, encode_json
 from jupyter_containers.store.content import LAYOUT, REF_NAME
