@@ -20,7 +20,6 @@ from collections.abc import Callable, Iterator, Sequence
 from typing import TYPE_CHECKING, Any, BinaryIO
 
 from jupyter_containers.commands.execute import perform
-from jupyter_containers.commands.grammar.system import VERSION
 from jupyter_containers.commands.parser import parse, verb_of
 from jupyter_containers.commands.session import Session
 from jupyter_containers.commands.signals import CommandSignals, Signalled
@@ -52,6 +51,8 @@ def main(argv: Sequence[str] | None = None, make_engine: Callable[[], Engine] | 
     debug = words[:1] in (["--debug"], ["-D"])
     words = words[1:] if debug else words
     if words and words[0] in ("--version", "-v"):
+        from jupyter_containers.commands.grammar.system import VERSION
+
         words = [VERSION.name, "--format", "{{.Version}}"]
     _open_streams()
     output = _Output()
@@ -93,7 +94,7 @@ def _open_streams() -> None:
 
 def _command(words: list[str], output: _Output, make_engine: Callable[[], Engine] | None) -> int:
     parsed = parse(words)
-    if not parsed.help:
+    if parsed.verb is not None and parsed.verb.needs_engine and not parsed.help:
         import_msgspec()
     with contextlib.ExitStack() as stack:
         signals = CommandSignals(unread=lambda: output.broken)

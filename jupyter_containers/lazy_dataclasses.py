@@ -182,7 +182,7 @@ def _standard_twin(cls: type) -> type:
     members["__annotations__"] = {name: one.hint for name, one in fields.items()}
     # With a docstring and without methods nothing is compiled.
     members |= {"__module__": cls.__module__, "__doc__": ""}
-    twin = dataclasses.dataclass(init=False, repr=False, eq=False, match_args=False)(
+    twin: type = dataclasses.dataclass(init=False, repr=False, eq=False, match_args=False)(
         type(cls.__name__, (), members)
     )
     parameters: Any = twin.__dict__["__dataclass_params__"]
@@ -241,8 +241,9 @@ def _getter(names: list[str]) -> Callable[[Any], tuple[Any, ...]]:
 def _eq(values: Callable[[Any], tuple[Any, ...]]) -> Callable[[Any, Any], bool]:
     def equal(self: Any, other: Any) -> bool:
         if other.__class__ is self.__class__:
-            return values(self) == values(other)
-        return NotImplemented
+            same: bool = values(self) == values(other)
+            return same
+        return NotImplemented  # type: ignore[no-any-return]  # its type is Any
 
     return equal
 
@@ -294,7 +295,8 @@ def _init_on_first_use(cls: Any) -> Callable[..., None]:
         expected = len(given) == len(args) and kwargs.keys() <= fields.keys() - given.keys()
         if calls > _FEW or not expected:
             _compile_init(cls)
-            return cls.__init__(self, *args, **kwargs)
+            cls.__init__(self, *args, **kwargs)
+            return
         given |= kwargs
         for name, one in fields.items():
             value = given.get(name, _MISSING)
@@ -302,9 +304,11 @@ def _init_on_first_use(cls: Any) -> Callable[..., None]:
                 value = one.default if one.factory is _MISSING else one.factory()
                 if value is _MISSING:  # the compiled one raises the error
                     _compile_init(cls)
-                    return cls.__init__(self, *args, **kwargs)
+                    cls.__init__(self, *args, **kwargs)
+                    return
             assign(self, name, value)
-        return self.__post_init__() if ends else None
+        if ends:
+            self.__post_init__()
 
     return init
 

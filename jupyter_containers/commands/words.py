@@ -125,7 +125,8 @@ class Verb:
     this machine, which need not be UTF-8.  ``notebook_flags`` exist only in cells.
 
     ``reads`` is true if the verb only reads, or works in a container that runs: in a terminal, its
-    engine does not look for what dead processes left behind.
+    engine does not look for what dead processes left behind.  ``needs_engine`` is false if the verb
+    always works without one.
 
     ``starts`` is what the verb starts and waits for: a new container's program, or a command in a
     running one.  A cell's text can be this program, and its exit code becomes the command's.
@@ -142,6 +143,7 @@ class Verb:
     aliases: tuple[str, ...] = ()
     reads_stdin: bool = False
     takes_paths: bool = False
+    needs_engine: bool = True
     reads: bool = False
     notebook_flags: tuple[Flag, ...] = ()
     starts: Literal["", "container", "command"] = ""

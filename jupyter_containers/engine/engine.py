@@ -7,7 +7,6 @@ number of engines share one store.  The operations are methods of its services, 
 
 from __future__ import annotations
 
-import re
 from collections.abc import Callable
 from contextlib import AbstractContextManager
 from functools import cached_property
@@ -27,6 +26,7 @@ from jupyter_containers.engine.system.sweep import sweep
 from jupyter_containers.engine.volumes.catalog import Volumes
 from jupyter_containers.engine.volumes.service import VolumeService
 from jupyter_containers.events import CancelToken, EventSink
+from jupyter_containers.lazy_patterns import pattern
 from jupyter_containers.settings import Settings, load_settings
 from jupyter_containers.store import ImageRecord, Roots
 
@@ -43,7 +43,7 @@ if TYPE_CHECKING:
 
 P = ParamSpec("P")
 R = TypeVar("R")
-_DIGESTS = re.compile(rb"sha256:[0-9a-f]{64}")
+_DIGESTS = pattern(rb"sha256:[0-9a-f]{64}")
 
 
 class ShortCut(Generic[P, R]):

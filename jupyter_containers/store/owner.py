@@ -7,13 +7,13 @@ Staging names and leases include it, so that a sweep knows what a dead process l
 from __future__ import annotations
 
 import os
-import re
 from pathlib import Path
 
 from jupyter_containers.lazy_dataclasses import dataclass
+from jupyter_containers.lazy_patterns import pattern
 from jupyter_containers.oci.process import start_time
 
-_TEXT = re.compile(r"([0-9]{1,10})-([0-9]{1,20})-([0-9a-f]{8})")
+_TEXT = pattern(r"([0-9]{1,10})-([0-9]{1,20})-([0-9a-f]{8})")
 
 
 @dataclass(frozen=True, slots=True)

@@ -17,7 +17,7 @@ VERSION = Verb(
     "system:version",
     (Flag("format", "Go template for the output", "text", "f"),),
     examples=(("version -f '{{.Version}}'", ""),),
-    reads=True,
+    needs_engine=False,
 )
 
 VERBS: tuple[Verb, ...] = (
