@@ -136,10 +136,10 @@ class Layers(Table["LayerView"]):
 
     def _repr_html_(self) -> str:
         largest = max((layer.size for layer in self), default=0) or 1
-        shown = self._entries_shown()
+        most = self._entries_shown()
         body = "".join(
             _layer_html(layer, layer.size / largest, count)
-            for layer, count in zip(self, shown, strict=True)
+            for layer, count in zip(self, most, strict=True)
         )
         wasted = ""
         if self.image.wasted:

@@ -9,6 +9,7 @@ config file may have changed by then.
 from __future__ import annotations
 
 import contextlib
+import gc
 import os
 import sys
 from pathlib import Path
@@ -68,6 +69,7 @@ def main() -> int:
 
     Returns 0, also if another process has already done it.
     """
+    gc.disable()  # it would take a quarter of this short program's time
     import_msgspec()
     from jupyter_containers.engine.containers.lifecycle import Lifecycle
     from jupyter_containers.engine.containers.restarts import wait_for_restart
