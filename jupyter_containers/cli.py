@@ -20,7 +20,8 @@ from collections.abc import Callable, Iterator, Sequence
 from typing import TYPE_CHECKING, Any, BinaryIO
 
 from jupyter_containers.commands.execute import perform
-from jupyter_containers.commands.parser import parse, verb_of
+from jupyter_containers.commands.grammar.contexts import CONTEXT
+from jupyter_containers.commands.parser import parse, split_context, take_context, verb_of
 from jupyter_containers.commands.session import Session
 from jupyter_containers.commands.signals import CommandSignals, Signalled
 from jupyter_containers.commands.words import Parsed, Verb
@@ -71,7 +72,8 @@ def _main(argv: Sequence[str], make_engine: Callable[[], Engine] | None) -> int:
     output = _Output()
     warnings.showwarning = _show_warning  # type: ignore[assignment]  # its arguments beside the text
     try:
-        return _command(words, output, make_engine)
+        context, words = split_context(words)
+        return _command(words, output, make_engine, context)
     except ContainersError as error:
         if debug:
             raise
@@ -105,8 +107,11 @@ def _open_streams() -> None:
     sys.stderr = sys.stderr or open(2, "w", closefd=False)  # noqa: SIM115  # likewise
 
 
-def _command(words: list[str], output: _Output, make_engine: Callable[[], Engine] | None) -> int:
-    parsed = parse(words)
+def _command(
+    words: list[str], output: _Output, make_engine: Callable[[], Engine] | None, context: str
+) -> int:
+    after, parsed = take_context(parse(words, (CONTEXT,)))
+    context = after or context
     if parsed.verb is not None and parsed.verb.needs_engine and not parsed.help:
         import_msgspec()
     with contextlib.ExitStack() as stack:
@@ -116,12 +121,13 @@ def _command(words: list[str], output: _Output, make_engine: Callable[[], Engine
 
         def engine() -> Engine:
             if not engines:
-                opened = make_engine() if make_engine else _new_engine(parsed.verb)
-                engines.append(stack.enter_context(opened))
+                made = make_engine() if make_engine else _new_engine(context, parsed.verb)
+                engines.append(stack.enter_context(made))
             return engines[0]
 
         session = Session(
             provide_engine=engine,
+            context=context,
             program=PROGRAM,
             progress=_progress,
             on_output=output.write,
@@ -138,7 +144,13 @@ def _command(words: list[str], output: _Output, make_engine: Callable[[], Engine
         return _print(result, parsed, output)
 
 
-def _new_engine(verb: Verb | None) -> Engine:
+def _new_engine(context: str, verb: Verb | None) -> Engine:
+    from jupyter_containers.opening import in_cluster
+
+    overrides: dict[str, Any] = {"context": context} if context else {}
+    found = in_cluster(overrides)
+    if found is not None:
+        return found  # type: ignore[return-value]  # it has the same services
     from jupyter_containers.engine.engine import Engine, ReadingEngine
 
     if not gc.isenabled():
@@ -149,7 +161,8 @@ def _new_engine(verb: Verb | None) -> Engine:
         from jupyter_containers.rootless.settling import enter_for
 
         enter_for()
-    return ReadingEngine() if verb is not None and verb.reads else Engine()
+    reads = verb is not None and verb.reads
+    return ReadingEngine(**overrides) if reads else Engine(**overrides)
 
 
 class _Output:

@@ -27,6 +27,7 @@ _MODULES = (
     "stores",
     "kernels",
     "magics",
+    "contexts",
     "system",
 )
 
@@ -36,6 +37,7 @@ GROUPS = {
     "network": "Manage networks",
     "volume": "Manage volumes",
     "registry": "Manage registries",
+    "context": "Manage contexts: the places where containers run",
     "kernel": "Run notebooks' kernels in containers",
     "session": "Run cells in containers that keep their variables",
     "magics": "Load the magics in every kernel",

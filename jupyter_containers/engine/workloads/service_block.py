@@ -23,8 +23,8 @@ from jupyter_containers.errors import (
 from jupyter_containers.lazy_modules import secrets, socket
 
 if TYPE_CHECKING:
+    from jupyter_containers.engine.backends import ContainerBackend
     from jupyter_containers.engine.containers.container import Container
-    from jupyter_containers.engine.containers.service import ContainerService
 
 Ports = int | str | Sequence[int | str] | Mapping[int, int]
 _POLL_SECONDS, _CONNECT_SECONDS = 0.02, 0.5
@@ -37,7 +37,7 @@ class Service:
 
     def __init__(
         self,
-        containers: ContainerService,
+        containers: ContainerBackend,
         run: Callable[..., Any],
         ready: Callable[[Service], object] | None,
         timeout: float,
