@@ -34,6 +34,7 @@ class Wanted:
     """The request of a solve to the Dockerfile's frontend; ``flags`` are keywords of the builder.
 
     ``named`` are contexts by name: a client's folder (``local:KEY``) or a value for the builder.
+    ``caches`` are folders of the client (``type=local``).
     """
 
     filename: str = "Dockerfile"
@@ -44,6 +45,7 @@ class Wanted:
     request: str = ""
     named: Mapping[str, str] = field(default_factory=dict)
     flags: Mapping[str, Any] = field(default_factory=dict)
+    caches: tuple[Exporter, ...] = ()
 
     @classmethod
     def of(cls, attributes: Mapping[str, str]) -> Wanted:
@@ -51,6 +53,8 @@ class Wanted:
         read = _Reading()
         for name, value in attributes.items():
             read.one(name, value)
+        caches = _cache_imports(attributes)
+        places = [cache_place(one) for one in caches if one.type != "local"]
         return cls(
             attributes.get("filename", "") or "Dockerfile",
             attributes.get("dockerfilekey", "") or "dockerfile",
@@ -59,7 +63,8 @@ class Wanted:
             attributes.get("contextsubdir", ""),
             attributes.get("requestid", ""),
             read.named,
-            read.flags | _cache_imports(attributes),
+            read.flags | ({"cache_from": places} if places else {}),
+            tuple(one for one in caches if one.type == "local"),
         )
 
 
@@ -127,30 +132,31 @@ _READERS: dict[str, tuple[str, Any]] = {
 }
 
 
-def _cache_imports(attributes: Mapping[str, str]) -> dict[str, Any]:
+def _cache_imports(attributes: Mapping[str, str]) -> list[Exporter]:
     text = attributes.get("cache-imports", "")
     found = [
-        f"type=registry,ref={one}" for one in attributes.get("cache-from", "").split(",") if one
+        Exporter(type="registry", attrs={"ref": one})
+        for one in attributes.get("cache-from", "").split(",")
+        if one
     ]
     if text:
         try:
             entries = json.loads(text)
             found += [
-                cache_place(Exporter(type=one["Type"], attrs=dict(one.get("Attrs") or {})))
-                for one in entries
+                Exporter(type=one["Type"], attrs=dict(one.get("Attrs") or {})) for one in entries
             ]
         except (ValueError, TypeError, KeyError, AttributeError) as error:
             raise InvalidArgumentError("the cache-imports of a build cannot be read") from error
-    return {"cache_from": found} if found else {}
+    return found
 
 
 def cache_place(one: Exporter) -> str:
     """Return a cache location in the syntax of ``--cache-from`` and ``--cache-to``."""
     if one.type not in ("registry", "inline"):
         raise UnsupportedError(
-            f"a cache of type={one.type} is not kept with the client's help here",
+            f"a cache of type={one.type} is not read or written here",
             capability="caches of other types",
-            hint="type=registry or type=inline",
+            hint="type=registry or type=inline, and --cache-from type=local",
         )
     words = [f"type={one.type}"]
     for name, value in one.attrs.items():
