@@ -67,6 +67,7 @@ def always(question: str) -> bool:  # noqa: ARG001  # the signature of a confirm
 class Session:
     """The resources that one command may use.
 
+    ``context`` is the name of the context that a flag selects, empty for the current one.
     ``progress`` opens a display for one operation.  ``on_output`` receives live output as
     (``stdout`` or ``stderr``, bytes), possibly from another thread.  ``stdin`` is the input of
     ``-i``.  ``binary_output`` receives an archive, or is None if it must be written to a file.
@@ -74,18 +75,20 @@ class Session:
     passed on rather than returned; ``signals`` are the signals of this process, if they are
     forwarded to a container in the foreground.  ``terminal`` is the user's terminal for ``-it``;
     ``open_terminal`` opens one on the page and returns it immediately; if both are None, ``-it`` is
-    not possible.  ``open_log`` shows a log on the page until it ends, and returns False if it
-    cannot.  ``shown`` returns whether live output is still on the page when a result is displayed.
+    not possible.  ``open_log`` shows a log on the page, waits for its end if its last argument is
+    true, and returns False if it cannot show one.  ``shown`` returns whether live output is still
+    on the page when a result is displayed.
     """
 
     provide_engine: Callable[[], Engine]
+    context: str = ""
     program: str = "jupyter container"
     progress: Callable[[], AbstractContextManager[EventSink]] = no_progress
     on_output: OnOutput | None = None
     stdin: bytes | BinaryIO | None = None
     terminal: Callable[[], AbstractContextManager[Terminal]] | None = None
     open_terminal: Callable[[TerminalWork], Any] | None = None
-    open_log: Callable[[str, LogSource], bool] | None = None
+    open_log: Callable[[str, LogSource, bool], bool] | None = None
     confirm: Callable[[str], bool] = always
     binary_output: BinaryIO | None = None
     shown: Callable[[], bool] = bool
