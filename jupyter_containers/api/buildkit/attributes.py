@@ -5,14 +5,16 @@ Unknown attributes that may change the result are refused by name.
 
 from __future__ import annotations
 
-import json
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
+import msgspec
+
 from jupyter_containers.api.buildkit.messages import Exporter, SolveRequest
 from jupyter_containers.errors import InvalidArgumentError, UnsupportedError
+from jupyter_containers.oci.decoding import DECODE_ERRORS
 from jupyter_containers.options.build import ENTITLEMENTS
 
 DOCKERFILE, GATEWAY = "dockerfile.v0", "gateway.v0"
@@ -132,6 +134,13 @@ _READERS: dict[str, tuple[str, Any]] = {
 }
 
 
+class _CacheImport(msgspec.Struct, rename="pascal"):
+    """An entry of the attribute ``cache-imports``."""
+
+    type: str
+    attrs: dict[str, str] | None = None
+
+
 def _cache_imports(attributes: Mapping[str, str]) -> list[Exporter]:
     text = attributes.get("cache-imports", "")
     found = [
@@ -141,12 +150,10 @@ def _cache_imports(attributes: Mapping[str, str]) -> list[Exporter]:
     ]
     if text:
         try:
-            entries = json.loads(text)
-            found += [
-                Exporter(type=one["Type"], attrs=dict(one.get("Attrs") or {})) for one in entries
-            ]
-        except (ValueError, TypeError, KeyError, AttributeError) as error:
+            entries = msgspec.json.decode(text, type=list[_CacheImport])
+        except DECODE_ERRORS as error:
             raise InvalidArgumentError("the cache-imports of a build cannot be read") from error
+        found += [Exporter(type=one.type, attrs=one.attrs or {}) for one in entries]
     return found
 
 
