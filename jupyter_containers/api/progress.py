@@ -24,10 +24,11 @@ from jupyter_containers.events import (
     TaskProgress,
     TaskStarted,
 )
+from jupyter_containers.lazy_patterns import pattern
 
-_STEP = re.compile(r"\[(?:\S+ )?([0-9]+)/([0-9]+)\] (.*)", re.DOTALL)
+_STEP = pattern(r"\[(?:\S+ )?([0-9]+)/([0-9]+)\] (.*)", re.DOTALL)
 # The base image of a stage, its first step, is never cached in Docker's words.
-_LATER_STEP = re.compile(r"build-\d+-(?!1$)\d+")
+_LATER_STEP = pattern(r"build-\d+-(?!1$)\d+")
 _RED, _PLAIN = "\x1b[91m", "\x1b[0m"
 
 

@@ -6,12 +6,11 @@ layer's short ID.
 
 from __future__ import annotations
 
-import re
-
 from jupyter_containers.events import Event, TaskFinished, TaskOutput, TaskProgress, TaskStarted
+from jupyter_containers.lazy_patterns import pattern
 
 UPDATE_SECONDS = 0.1  # between two reports of the same progress
-_LAYER = re.compile(r"[0-9a-f]{12}")
+_LAYER = pattern(r"[0-9a-f]{12}")
 
 
 class Sink:

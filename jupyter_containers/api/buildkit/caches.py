@@ -7,7 +7,6 @@ copied into an image layout here before the build; the builder verifies them.
 from __future__ import annotations
 
 import hashlib
-from dataclasses import dataclass
 from pathlib import Path
 
 from jupyter_containers.api.buildkit.contexts import in_headers
@@ -20,6 +19,7 @@ from jupyter_containers.errors import (
     UnsupportedError,
 )
 from jupyter_containers.events import CancelToken
+from jupyter_containers.lazy_dataclasses import dataclass
 from jupyter_containers.oci.descriptor import (
     INDEX,
     MANIFEST,
