@@ -64,7 +64,7 @@ class Wire(Protocol):
     def begin(self, status: int, headers: Mapping[str, str]) -> None:
         """Send the head of an answer whose content follows in pieces."""
 
-    def write(self, data: bytes) -> None:
+    def write(self, data: bytes | memoryview) -> None:
         """Send a piece of content, waiting while the client does not read."""
 
     def hijack(self, head: bytes) -> tuple[socket.socket, bytes]:
@@ -85,7 +85,7 @@ class Writer(io.RawIOBase):
     def write(self, data: Any) -> int:
         """Send a piece immediately."""
         if len(data):
-            self._wire.write(bytes(data))
+            self._wire.write(data)
         return len(data)
 
     def line(self, document: Any) -> None:

@@ -370,9 +370,9 @@ class _LoopWire(Wire):
         whole = httputil.HTTPHeaders({**_HEADERS, "Date": _now(), **headers})
         self._call(lambda: self._connection.write_headers(line, whole))
 
-    def write(self, data: bytes) -> None:
+    def write(self, data: bytes | memoryview) -> None:
         """Send a piece of content, waiting while the client does not read."""
-        self._call(lambda: self._connection.write(data))
+        self._call(lambda: self._connection.write(bytes(data)))
 
     def hijack(self, head: bytes) -> tuple[socket.socket, bytes]:
         """Send a head; return the bare connection and the bytes that were already received."""

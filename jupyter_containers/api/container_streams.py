@@ -163,7 +163,12 @@ def logs(call: Call) -> None:
 
 
 def wait(call: Call) -> None:
-    """Send the head of the answer immediately, and the exit code once a condition is met."""
+    """Answer with a container's exit code once the container meets a condition.
+
+    The condition is ``not-running`` (the default), ``next-exit`` or ``removed``.  The head of the
+    answer is sent immediately: a client starts the container only after it has received that head,
+    and so misses no exit.  The container itself is not changed, nor when the client disconnects.
+    """
     condition = call.query.text("condition") or "not-running"
     if condition not in _CONDITIONS:
         raise InvalidArgumentError(

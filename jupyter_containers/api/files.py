@@ -16,7 +16,7 @@ from jupyter_containers.api.container_body import ContainerBody
 from jupyter_containers.api.containers import container_of, found
 from jupyter_containers.errors import InvalidArgumentError
 
-_BLOCK = 1 << 20
+_BLOCK, _OUTPUT = 1 << 20, 256 << 10
 
 
 class _Late(io.RawIOBase):
@@ -34,13 +34,13 @@ class _Late(io.RawIOBase):
     def write(self, data: Any) -> int:
         """Send a piece."""
         if self._buffer is None:
-            self._buffer = io.BufferedWriter(self._begun(), _BLOCK)
+            self._buffer = io.BufferedWriter(self._begun(), _OUTPUT)
         return self._buffer.write(data)
 
     def finish(self) -> None:
         """Send the rest."""
         if self._buffer is None:
-            self._buffer = io.BufferedWriter(self._begun(), _BLOCK)
+            self._buffer = io.BufferedWriter(self._begun(), _OUTPUT)
         self._buffer.flush()
 
     def _begun(self) -> io.RawIOBase:

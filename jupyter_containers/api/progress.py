@@ -15,10 +15,10 @@ from typing import Any
 
 from jupyter_containers.api.call import Call, VanishedError, Writer
 from jupyter_containers.api.errors import message_of
+from jupyter_containers.api.sinks import UPDATE_SECONDS, Sink, is_transfer
 from jupyter_containers.errors import ContainersError, OperationCancelledError, StepFailedError
 from jupyter_containers.events import (
     WARNING,
-    Event,
     TaskFinished,
     TaskOutput,
     TaskProgress,
@@ -26,12 +26,10 @@ from jupyter_containers.events import (
 )
 from jupyter_containers.lazy_patterns import pattern
 
-_LAYER = pattern(r"[0-9a-f]{12}")
 _STEP = pattern(r"\[(?:\S+ )?([0-9]+)/([0-9]+)\] (.*)", re.DOTALL)
 # The base image of a stage, its first step, is never cached in Docker's words.
 _LATER_STEP = pattern(r"build-\d+-(?!1$)\d+")
 _RED, _PLAIN = "\x1b[91m", "\x1b[0m"
-_UPDATE_SECONDS = 0.1
 
 
 class Lines:
@@ -82,35 +80,35 @@ class Lines:
             self.send({"errorDetail": detail, "error": detail["message"]})
 
 
-class TransferProgress:
+class TransferProgress(Sink):
     """Events of a pull, a push or a load in Docker's words; a sink."""
 
     def __init__(self, lines: Lines, *, done: str, exists: str) -> None:
         self._lines, self._done, self._exists = lines, done, exists
         self._last: dict[str, tuple[str, float]] = {}
 
-    def __call__(self, event: Event) -> None:
-        """Receive an event (from any thread)."""
-        if not _LAYER.fullmatch(event.task):
-            if isinstance(event, TaskStarted) and event.task.startswith(WARNING):
-                self._lines.status(event.title)
-            return
-        match event:
-            case TaskStarted():
-                self._lines.status("Preparing", progressDetail={}, id=event.task)
-            case TaskProgress() if event.status not in ("", "Waiting"):
-                self._progress(event)
-            case TaskFinished():
-                word = self._exists if event.outcome == "exists" else self._done
-                if event.outcome in ("done", "cached", "exists"):
-                    self._lines.status(word, progressDetail={}, id=event.task)
-            case _:
-                return
+    def started(self, event: TaskStarted) -> None:
+        """Report a layer, or a warning."""
+        if is_transfer(event):
+            self._lines.status("Preparing", progressDetail={}, id=event.task)
+        elif event.task.startswith(WARNING):
+            self._lines.status(event.title)
+
+    def moved(self, event: TaskProgress) -> None:
+        """Report the bytes of a layer."""
+        if is_transfer(event) and event.status not in ("", "Waiting"):
+            self._progress(event)
+
+    def finished(self, event: TaskFinished) -> None:
+        """Report the end of a layer."""
+        if is_transfer(event) and event.outcome in ("done", "cached", "exists"):
+            word = self._exists if event.outcome == "exists" else self._done
+            self._lines.status(word, progressDetail={}, id=event.task)
 
     def _progress(self, event: TaskProgress) -> None:
         word, when = self._last.get(event.task, ("", 0.0))
         now = time.monotonic()
-        if word == event.status and now - when < _UPDATE_SECONDS:
+        if word == event.status and now - when < UPDATE_SECONDS:
             return
         self._last[event.task] = (event.status, now)
         detail: dict[str, Any] = {}
@@ -119,7 +117,7 @@ class TransferProgress:
         self._lines.status(event.status, progressDetail=detail, id=event.task)
 
 
-class BuildProgress:
+class BuildProgress(Sink):
     """Events of a build in the words of Docker's classic builder; a sink.
 
     What a step writes to its standard error is red there.  Without a cache no step is reported as
@@ -129,24 +127,21 @@ class BuildProgress:
     def __init__(self, lines: Lines, *, cache: bool = True) -> None:
         self._lines, self._cache = lines, cache
 
-    def __call__(self, event: Event) -> None:
-        """Receive an event (from any thread)."""
-        match event:
-            case TaskStarted():
-                self._started(event)
-            case TaskOutput():
-                text = event.data.decode("utf-8", "replace")
-                red = event.stream == "stderr" and event.task.startswith("build-")
-                self._lines.stream(f"{_RED}{text}{_PLAIN}" if red else text)
-            case TaskFinished() if event.outcome == "cached" and self._cache:
-                if _LATER_STEP.fullmatch(event.task):
-                    self._lines.stream(" ---> Using cache\n")
-            case _:
-                return
-
-    def _started(self, event: TaskStarted) -> None:
+    def started(self, event: TaskStarted) -> None:
+        """Report a step, or a warning."""
         step = _STEP.fullmatch(event.title)
         if step is not None:
             self._lines.stream(f"Step {step[1]}/{step[2]} : {step[3]}\n")
         elif event.task.startswith(WARNING):
             self._lines.stream(f"{event.title}\n")
+
+    def wrote(self, event: TaskOutput) -> None:
+        """Send the output of a step."""
+        text = event.data.decode("utf-8", "replace")
+        red = event.stream == "stderr" and event.task.startswith("build-")
+        self._lines.stream(f"{_RED}{text}{_PLAIN}" if red else text)
+
+    def finished(self, event: TaskFinished) -> None:
+        """Report that a step was taken from the cache."""
+        if event.outcome == "cached" and self._cache and _LATER_STEP.fullmatch(event.task):
+            self._lines.stream(" ---> Using cache\n")

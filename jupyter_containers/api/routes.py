@@ -24,7 +24,10 @@ _NUMBERS = re.compile(r"(\d{1,3})\.(\d{1,3})")
 
 @dataclass(frozen=True, slots=True)
 class Route:
-    """An address and its handler as ``module:function``; ``streams`` if its body is streamed."""
+    """An address and its handler as ``module:function``.
+
+    ``streams`` if its request or its answer is an archive: its thread has the connection alone.
+    """
 
     method: str
     path: str
@@ -76,8 +79,8 @@ ROUTES: tuple[Route, ...] = tuple(
     GET    /containers/{name}/logs        container_streams:logs
     POST   /containers/{name}/wait        container_streams:wait
     GET    /containers/{name}/stats       container_streams:stats
-    GET    /containers/{name}/export      files:export
-    GET    /containers/{name}/archive     files:get
+    GET    /containers/{name}/export      files:export streams
+    GET    /containers/{name}/archive     files:get streams
     HEAD   /containers/{name}/archive     files:head
     PUT    /containers/{name}/archive     files:put streams
     POST   /commit                        files:commit
@@ -90,11 +93,11 @@ ROUTES: tuple[Route, ...] = tuple(
     POST   /images/create                 images:create streams
     POST   /images/prune                  images:prune
     GET    /images/search                 images:search
-    GET    /images/get                    images:save
+    GET    /images/get                    images:save streams
     POST   /images/load                   images:load streams
     GET    /images/{name*}/json           images:inspect
     GET    /images/{name*}/history        images:history
-    GET    /images/{name*}/get            images:save
+    GET    /images/{name*}/get            images:save streams
     POST   /images/{name*}/push           images:push
     POST   /images/{name*}/tag            images:tag
     DELETE /images/{name*}                images:remove

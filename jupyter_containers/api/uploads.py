@@ -1,4 +1,4 @@
-"""Requests with a body of any length: the call's thread reads and answers their connection.
+"""Requests and answers that are archives: the call's thread reads and answers their connection.
 
 Passing an archive through the event loop in pieces took up to twice the CPU time.  The
 connection leaves the loop at the end of the request's head, and is closed after the answer.  A
@@ -22,6 +22,7 @@ from jupyter_containers.events import CancelToken
 from jupyter_containers.lazy_patterns import pattern
 
 _PIECE = 256 << 10
+_SMALL = 64 << 10
 _LONGEST_LINE = 4096
 _MOST_TRAILERS = 64
 _SIZE = pattern(rb"([0-9a-fA-F]{1,12})(?:[ \t]*;[^\r\n]*)?\r\n")
@@ -36,7 +37,11 @@ class UploadBody(io.RawIOBase):
 
     def __init__(self, connection: socket.socket, early: bytes, headers: Mapping[str, str]) -> None:
         super().__init__()
-        self._connection, self._held = connection, early
+        self._connection = connection
+        # Received bytes that are not taken yet: from _at to _end of the buffer.
+        self._buffer = bytearray(max(_PIECE, len(early)))
+        self._buffer[: len(early)] = early
+        self._at, self._end = 0, len(early)
         coding = headers.get("Transfer-Encoding", "").strip().lower()
         length = headers.get("Content-Length", "")
         if coding not in ("", "chunked") or (coding and length):
@@ -51,7 +56,7 @@ class UploadBody(io.RawIOBase):
         return True
 
     def readinto(self, buffer: Any) -> int:
-        """Fill the buffer with the next bytes; return their number, 0 at the end.
+        """Fill the buffer with received bytes, at least one; return their number, 0 at the end.
 
         Raises :class:`VanishedError` if the client disconnects before the end, and
         :class:`InvalidArgumentError` for malformed chunks.
@@ -59,26 +64,28 @@ class UploadBody(io.RawIOBase):
         if self._continues and not self._ended:
             self._continues = False
             self._send(b"HTTP/1.1 100 Continue\r\n\r\n")
-        if self._chunked and not self._left and not self._ended:
-            self._next_chunk()
-        if self._ended:
-            return 0
-        view = memoryview(buffer)[: self._left]
-        if self._held or len(view) < _PIECE // 4:
-            if not self._held:
-                self._held = self._receive()
-            count = min(len(view), len(self._held))
-            view[:count] = self._held[:count]
-            self._held = self._held[count:]
-        else:
-            try:
-                count = self._connection.recv_into(view)
-            except OSError as error:
-                raise VanishedError from error
-            if not count:
-                raise VanishedError
-        self._left -= count
-        self._ended = not self._left and not self._chunked
+        view, done = memoryview(buffer), 0
+        while done < len(view) and not self._ended:
+            if done and self._at == self._end:
+                break  # the next byte may be long in coming
+            if self._chunked and not self._left:
+                self._next_chunk()
+                continue
+            count = self._fill(view[done : done + self._left])
+            done += count
+            self._left -= count
+            self._ended = not self._left and not self._chunked
+        return done
+
+    def _fill(self, view: memoryview) -> int:
+        """Fill the view with bytes of the current chunk; return their number, at least one."""
+        if self._at == self._end:
+            if len(view) >= _PIECE // 4:
+                return self._receive(view)
+            self._refill()
+        count = min(len(view), self._end - self._at)
+        view[:count] = memoryview(self._buffer)[self._at : self._at + count]
+        self._at += count
         return count
 
     def _next_chunk(self) -> None:
@@ -97,22 +104,31 @@ class UploadBody(io.RawIOBase):
             raise InvalidArgumentError("the body has too many trailers")
 
     def _line(self) -> bytes:
-        while b"\n" not in self._held[:_LONGEST_LINE]:
-            if len(self._held) >= _LONGEST_LINE:
+        while (found := self._buffer.find(b"\n", self._at, self._end)) < 0:
+            if self._end - self._at >= _LONGEST_LINE:
                 raise InvalidArgumentError("a line between the chunks of the body is too long")
-            self._held += self._receive()
-        end = self._held.index(b"\n") + 1
-        line, self._held = self._held[:end], self._held[end:]
+            self._refill()
+        line = bytes(memoryview(self._buffer)[self._at : found + 1])
+        self._at = found + 1
+        if len(line) > _LONGEST_LINE:
+            raise InvalidArgumentError("a line between the chunks of the body is too long")
         return line
 
-    def _receive(self) -> bytes:
+    def _refill(self) -> None:
+        """Receive more; bytes that are left move to the front of the buffer."""
+        left = self._end - self._at
+        self._buffer[:left] = self._buffer[self._at : self._end]
+        self._at, self._end = 0, left
+        self._end += self._receive(memoryview(self._buffer)[left:])
+
+    def _receive(self, view: memoryview) -> int:
         try:
-            data = self._connection.recv(_PIECE)
+            count = self._connection.recv_into(view)
         except OSError as error:
             raise VanishedError from error
-        if not data:
+        if not count:
             raise VanishedError
-        return data
+        return count
 
     def _send(self, data: bytes) -> None:
         try:
@@ -134,9 +150,15 @@ class UploadWire(Wire):
         """Send the head of an answer whose content follows in pieces."""
         self._send(self._head(status, {**headers, "Transfer-Encoding": "chunked"}))
 
-    def write(self, data: bytes) -> None:
+    def write(self, data: bytes | memoryview) -> None:
         """Send a piece of content, waiting while the client does not read."""
-        self._send(b"%x\r\n%b\r\n" % (len(data), data))
+        if len(data) < _SMALL:
+            self._send(b"%x\r\n%b\r\n" % (len(data), bytes(data)))
+            return
+        # In three parts, because joining them copies the content.
+        self._send(b"%x\r\n" % len(data), socket.MSG_MORE)
+        self._send(data, socket.MSG_MORE)
+        self._send(b"\r\n")
 
     def hijack(self, head: bytes) -> tuple[socket.socket, bytes]:
         """Refuse: the body uses the connection."""
@@ -164,9 +186,9 @@ class UploadWire(Wire):
                 if not self._connection.recv(_PIECE):
                     return
 
-    def _send(self, data: bytes) -> None:
+    def _send(self, data: bytes | memoryview, flags: int = 0) -> None:
         try:
-            self._connection.sendall(data)
+            self._connection.sendall(data, flags)
         except OSError as error:
             raise VanishedError from error
 

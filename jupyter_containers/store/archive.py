@@ -79,7 +79,8 @@ class Applier:
     entry take owner and mode from there.  ``whiteouts="literal"`` extracts ``.wh.`` names like all
     others (``ADD archive.tar``).  ``owner`` (uid, gid) replaces every owner, ``handover`` removes
     what must not reach the host.  With ``keep_kinds`` an existing directory is never replaced by a
-    file, and no file by a directory.
+    file, and no file by a directory.  ``writeback`` starts writing to the disk early, for a caller
+    that waits for the disk at the end.
     """
 
     def __init__(
@@ -94,8 +95,10 @@ class Applier:
         label: str = "layer",
         handover: Handover | None = None,
         keep_kinds: bool = False,
+        writeback: bool = True,
     ) -> None:
         self._root = Root(folder)
+        self._writeback = writeback
         self._owner = owner
         self._handover = handover
         self._keep_kinds = keep_kinds
@@ -337,7 +340,7 @@ class Applier:
                 count = os.write(descriptor, piece)
                 written += count
                 piece = piece[count:]
-            if written - flushed >= _WRITEBACK:
+            if self._writeback and written - flushed >= _WRITEBACK:
                 start_writeback(descriptor, flushed, written - flushed)
                 flushed = written
 

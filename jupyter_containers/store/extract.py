@@ -26,17 +26,19 @@ def extract_archive(
     label: str = "archive",
     handover: Handover | None = None,
     keep_kinds: bool = False,
+    writeback: bool = True,
 ) -> Applied:
     """Extract a tar, compressed or not, below ``folder`` and nowhere else.
 
     Directories are merged, everything else is replaced (with ``keep_kinds`` only files by files).
     ``owner`` (uid, gid) replaces the archive's owners, ``handover`` removes what must not reach the
-    host.  Raises :class:`~jupyter_containers.errors.ArchiveError`, also for a name that leads out
-    of the folder, and :class:`~jupyter_containers.errors.StorageError`.
+    host, ``writeback`` starts writing to the disk early.  Raises
+    :class:`~jupyter_containers.errors.ArchiveError`, also for a name that leads out of the folder,
+    and :class:`~jupyter_containers.errors.StorageError`.
     """
     bounds = limits or Limits()
     with (
-        TarSource(stream, bounds, cancel or CancelToken(), label=label) as source,
+        TarSource(stream, bounds, cancel or CancelToken(), label=label, hashed=False) as source,
         Applier(
             folder,
             whiteouts=whiteouts,
@@ -45,6 +47,7 @@ def extract_archive(
             label=label,
             handover=handover,
             keep_kinds=keep_kinds,
+            writeback=writeback,
         ) as applier,
     ):
         return applier.apply(_Contained(ByteStream(source.next_chunk), bounds))

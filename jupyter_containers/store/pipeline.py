@@ -27,11 +27,18 @@ _JOIN_SECONDS = 2.0
 class TarSource:
     """The uncompressed bytes of an archive, inflated and hashed by a thread that reads ahead.
 
-    Use as a context manager; ``diff_id`` is valid after :meth:`next_chunk` returned ``b""``.
+    Use as a context manager; ``diff_id`` is valid after :meth:`next_chunk` returned ``b""``.  An
+    archive that is no layer needs no digest: ``hashed=False`` saves a third of the time.
     """
 
     def __init__(
-        self, raw: BinaryIO, limits: Limits, cancel: CancelToken, *, label: str = "layer"
+        self,
+        raw: BinaryIO,
+        limits: Limits,
+        cancel: CancelToken,
+        *,
+        label: str = "layer",
+        hashed: bool = True,
     ) -> None:
         self._raw = CountingReader(raw)
         self._limits = limits
@@ -39,7 +46,7 @@ class TarSource:
         self._label = label
         self._queue: queue.Queue[bytes | BaseException] = queue.Queue(_DEPTH)
         self._stop = threading.Event()
-        self._hash = hashlib.sha256()
+        self._hash = hashlib.sha256() if hashed else None
         self._ended = False
         self._thread = threading.Thread(target=self._run, name="inflate", daemon=True)
         self.size = 0
@@ -52,6 +59,7 @@ class TarSource:
     @property
     def diff_id(self) -> str:
         """The digest of all uncompressed bytes."""
+        assert self._hash is not None
         return "sha256:" + self._hash.hexdigest()
 
     def __enter__(self) -> TarSource:
@@ -102,7 +110,8 @@ class TarSource:
                 chunk = stream.read(CHUNK)
                 self.size += len(chunk)
                 self._check_limits()
-                self._hash.update(chunk)
+                if self._hash is not None:
+                    self._hash.update(chunk)
                 self._put(chunk)
                 if not chunk:
                     return

@@ -366,7 +366,7 @@ class SnapshotStore:
         try:
             with (
                 self._content.open(record.blob.digest) as raw,
-                TarSource(raw, self._limits, cancel, label=label) as source,
+                TarSource(raw, self._limits, cancel, label=label, hashed=False) as source,
             ):
                 below = self.lower_folders(record.parent_chain_id)
                 self._apply(source, staged, below, label, None)

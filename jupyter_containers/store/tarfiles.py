@@ -239,7 +239,7 @@ def _seekable(source: BinaryIO) -> int:
 
 
 def _spool(source: BinaryIO, target: int, limits: Limits, cancel: CancelToken) -> None:
-    with TarSource(source, limits, cancel, label="archive") as stream:
+    with TarSource(source, limits, cancel, label="archive", hashed=False) as stream:
         while chunk := stream.next_chunk():
             with storage_errors("unpack the archive"):
                 view = memoryview(chunk)

@@ -61,4 +61,7 @@ FAILURES: dict[str, dict[str, str]] = {
     "models_volumes_test.py": {},
     "regression_test.py": {},
 }
-LEAST_PASSED = 250
+# Of 268.  Besides those above, docker-py skips three that need an experimental daemon (squash, and
+# two of platforms) and one that never runs, and expects four to fail: realtime scheduling, storage
+# options, and two of top, whose columns are the host's.
+LEAST_PASSED = 252

@@ -114,6 +114,51 @@ def test_chunks_that_lie_end_the_connection(client: Client, chunk: bytes) -> Non
         assert answer == b"" or answer.startswith(b"HTTP/1.1 4")
 
 
+_CREATE = b"POST /v1.43/containers/create HTTP/1.1\r\nHost: d\r\n"
+
+
+@pytest.mark.parametrize(
+    ("head", "more"),
+    [
+        (b"GET /_ping HTTP/1.1\r\n", b"X-More: " + b"a" * 1000 + b"\r\n"),
+        (b"GET /_ping HTTP/1.1\r\nX-One: ", b"a" * 1000),
+        (b"GET /", b"a" * 1000),
+        (_CREATE + b"Content-Length: 99999999999\r\n\r\n", b'"' + b"a" * 999),
+        (_CREATE + b"Transfer-Encoding: chunked\r\n\r\n", b"400\r\n" + b" " * 1024 + b"\r\n"),
+    ],
+    ids=["headers", "one header", "address", "body", "chunks"],
+)
+def test_a_request_without_end_is_refused_in_little_memory(
+    client: Client, service: Service, head: bytes, more: bytes
+) -> None:
+    """Seen to fail with limits of 1 GB for heads and bodies: the service went on reading."""
+    before = _memory(service)
+    with client.connected() as connection:
+        connection.settimeout(5)
+        with suppress(OSError):
+            connection.sendall(head)
+            for _ in range(32):
+                connection.sendall(more * 1000)
+        answer = b""
+        with suppress(OSError):
+            answer = connection.recv(4096)
+        assert answer == b"" or answer.startswith(b"HTTP/1.1 4"), answer
+        with pytest.raises(OSError, match=r"Broken pipe|reset"):
+            connection.sendall(more * 10_000)
+    assert _memory(service) - before < 16 << 20
+
+
+@pytest.mark.parametrize("length", [b"abc", b"-1", b"+5", b"1e9", b"9" * 30, b"5, 7", b"\xb2"])
+def test_a_length_that_is_no_number_is_refused(client: Client, length: bytes) -> None:
+    with client.connected() as connection:
+        connection.settimeout(5)
+        connection.sendall(_CREATE + b"Content-Length: " + length + b"\r\n\r\n{}")
+        answer = b""
+        with suppress(OSError):
+            answer = connection.recv(4096)
+        assert answer == b"" or answer.startswith(b"HTTP/1.1 4"), answer
+
+
 @pytest.mark.parametrize(
     ("method", "path"),
     [
@@ -169,6 +214,24 @@ def test_an_archive_that_climbs_writes_nothing_outside(
     assert not (tmp_path / "written").exists(), busybox
     for image in set(engine.images.everything()) - before:
         engine.images.remove(image.id)
+
+
+def test_an_archive_that_climbs_stays_in_its_container(
+    client: Client, busybox: str, tmp_path: Path
+) -> None:
+    """The link is absolute: it leads to a folder of the container."""
+    _, made = client.request("POST", "/containers/create", {"Image": busybox, "Cmd": ["true"]})
+    path = f"/containers/{made['Id']}"
+    status, answer = client.request(
+        "PUT", f"{path}/archive?path=/", _climbing(tmp_path), headers=TAR
+    )
+    assert status == 400, answer
+    assert list(answer) == ["message"]
+    assert not (tmp_path / "written").exists()
+    for name in ("..%2f..%2f..%2fetc%2fpasswd", "/../../../../etc/../etc/passwd"):
+        status, _ = client.request("HEAD", f"{path}/archive?path={name}")
+        assert status == 200, name  # the container's own
+    client.request("DELETE", path)
 
 
 @pytest.mark.skipif(shutil.which("setpriv") is None, reason="needs setpriv (util-linux)")

@@ -275,6 +275,28 @@ def test_a_cache_in_the_image_is_taken_over(modern: Builder, tmp_path: Path) -> 
         assert re.search(r"(#\d+) \[2/2\] RUN [^\n]*\n\1 CACHED\n", progress), progress
 
 
+def test_a_cache_in_a_folder_of_the_client_is_taken_over(
+    modern: Builder, engine: Engine, tmp_path: Path
+) -> None:
+    context = _context(tmp_path / "app", "FROM busybox\nRUN echo folder > /p\n")
+    engine.build(context, tag=["taken:1"], cache_to=[f"type=local,dest={tmp_path}/cache"])
+    option = ("-t", "taken:1", "--cache-from", f"type=local,src={tmp_path}/cache")
+
+    def build() -> str:
+        engine.images.remove("taken:1")
+        modern.client.docker("builder", "prune", "-af")
+        return modern.build(*option, context).progress
+
+    cached = r"(#\d+) \[2/2\] RUN [^\n]*\n\1 CACHED\n"
+    progress = build()
+    assert re.search(cached, progress), progress
+    for blob in tmp_path.glob("cache/blobs/sha256/*"):
+        blob.write_bytes(blob.read_bytes().replace(b'"steps"', b'"Steps"'))
+    progress = build()
+    assert "of the cache has another digest" in progress
+    assert not re.search(cached, progress), progress
+
+
 def test_contexts_of_the_client_have_names(modern: Builder, tmp_path: Path) -> None:
     extra = _context(tmp_path / "extra", "", data="named")
     context = _context(

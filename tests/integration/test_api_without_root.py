@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 import sys
 from collections.abc import Iterator
 from pathlib import Path
@@ -77,6 +78,74 @@ with RemoteEngine() as engine, engine.api() as url, tempfile.TemporaryDirectory(
     print(out.read_text(), out.stat().st_uid == os.getuid())
 """
 
+_TLS = """
+import http.client, os, pathlib, socket, ssl, subprocess, tempfile
+from jupyter_containers.engine.system.serving import TLSFiles, start_service
+from jupyter_containers.rootless.remote import RemoteEngine
+with RemoteEngine() as engine, tempfile.TemporaryDirectory() as folder:
+    def openssl(*words):
+        subprocess.run(["openssl", *words], cwd=folder, check=True, capture_output=True)
+    key = ("-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:P-256", "-nodes")
+    openssl("req", "-x509", *key, "-keyout", "ca-key", "-out", "ca", "-subj", "/CN=CA")
+    uses = {"s": "subjectAltName=IP:127.0.0.1", "c": "extendedKeyUsage=clientAuth"}
+    for name, extension in uses.items():
+        pathlib.Path(folder, "ext").write_text(extension)
+        openssl("req", *key, "-keyout", name + "-key", "-out", "csr", "-subj", "/CN=me")
+        openssl("x509", "-req", "-in", "csr", "-CA", "ca", "-CAkey", "ca-key", "-CAcreateserial",
+                "-out", name, "-extfile", "ext")
+    path = lambda name: folder + "/" + name
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        port = probe.getsockname()[1]
+    files = TLSFiles(path("ca"), path("s"), path("s-key"))
+    service = start_service(engine.settings, f"tcp://127.0.0.1:{port}", tls=files)
+    def ping(*certificate):
+        context = ssl.create_default_context(cafile=path("ca"))
+        if certificate:
+            context.load_cert_chain(*map(path, certificate))
+        connection = http.client.HTTPSConnection("127.0.0.1", port, timeout=20, context=context)
+        connection.request("GET", "/info")
+        return b"rootless" in connection.getresponse().read()
+    try:
+        print(ping("c", "c-key"))
+        try:
+            print(ping())
+        except (OSError, http.client.HTTPException) as error:
+            print("refused")
+    finally:
+        service.stop()
+"""
+
+_INSTALLED = """
+import os, pathlib, shlex, socket, subprocess, sys
+def service(option):
+    line = [sys.executable, "-m", "jupyter_containers.cli", "system", "service", option]
+    return subprocess.run(line, check=True, capture_output=True, text=True).stdout
+written = [line.split()[1] for line in service("--install").splitlines() if "wrote" in line]
+units = "".join(pathlib.Path(path).read_text() for path in written)
+def values(name):
+    return [line.partition("=")[2] for line in units.splitlines() if line.startswith(name + "=")]
+[path], [command] = values("ListenStream"), values("ExecStart")
+environ = dict(word.split("=", 1) for line in values("Environment") for word in shlex.split(line))
+os.makedirs(os.path.dirname(path), 0o700, exist_ok=True)
+# As systemd starts it: the socket is descriptor 3.
+script = 'export LISTEN_PID=$$ LISTEN_FDS=1; exec "$@" 3<&0 0</dev/null'
+with socket.socket(socket.AF_UNIX) as listening:
+    listening.bind(path)
+    listening.listen()
+    words = ["sh", "-c", script, "sh", *shlex.split(command.replace("$$", "$").replace("%%", "%"))]
+    with subprocess.Popen(words, stdin=listening, env={**os.environ, **environ}) as running:
+        with socket.socket(socket.AF_UNIX) as client:
+            client.settimeout(60)
+            client.connect(path)
+            client.sendall(b"GET /info HTTP/1.0\\r\\nHost: d\\r\\n\\r\\n")
+            answer = b"".join(iter(lambda: client.recv(1 << 20), b""))
+        running.terminate()
+print(len(written), b" 200 " in answer, b"rootless" in answer, running.returncode)
+print(os.path.exists(path), service("--uninstall").count("removed"))
+print([name for name in written if os.path.exists(name)])
+"""
+
 
 @pytest.fixture(scope="module", params=KINDS)
 def account(request: pytest.FixtureRequest) -> Iterator[Account]:
@@ -103,3 +172,13 @@ def test_buildkits_protocol_works_for_an_ordinary_user(account: Account) -> None
     assert lines[:2] == ["0 True", "0 True"]
     assert lines[2] == "secret file "
     assert lines[3:] == ["0 True", "secret file  True"]
+
+
+@pytest.mark.skipif(shutil.which("openssl") is None, reason="needs openssl")
+def test_tcp_of_an_ordinary_user_needs_a_certificate(account: Account) -> None:
+    assert account.python(_TLS).split() == ["True", "refused"]
+
+
+def test_the_installed_units_start_an_ordinary_users_service(account: Account) -> None:
+    lines = account.python(_INSTALLED).splitlines()
+    assert lines == ["2 True True 0", "True 2", "[]"]

@@ -5,15 +5,17 @@ Unknown attributes that may change the result are refused by name.
 
 from __future__ import annotations
 
-import json
 import re
 from collections.abc import Mapping
 from typing import Any
+
+import msgspec
 
 from jupyter_containers.api.buildkit.messages import Exporter, SolveRequest
 from jupyter_containers.errors import InvalidArgumentError, UnsupportedError
 from jupyter_containers.lazy_dataclasses import dataclass, field
 from jupyter_containers.lazy_patterns import pattern
+from jupyter_containers.oci.decoding import DECODE_ERRORS
 from jupyter_containers.options.build import ENTITLEMENTS
 
 DOCKERFILE, GATEWAY = "dockerfile.v0", "gateway.v0"
@@ -35,6 +37,7 @@ class Wanted:
     """The request of a solve to the Dockerfile's frontend; ``flags`` are keywords of the builder.
 
     ``named`` are contexts by name: a client's folder (``local:KEY``) or a value for the builder.
+    ``caches`` are folders of the client (``type=local``).
     """
 
     filename: str = "Dockerfile"
@@ -45,6 +48,7 @@ class Wanted:
     request: str = ""
     named: Mapping[str, str] = field(default_factory=dict)
     flags: Mapping[str, Any] = field(default_factory=dict)
+    caches: tuple[Exporter, ...] = ()
 
     @classmethod
     def of(cls, attributes: Mapping[str, str]) -> Wanted:
@@ -52,6 +56,8 @@ class Wanted:
         read = _Reading()
         for name, value in attributes.items():
             read.one(name, value)
+        caches = _cache_imports(attributes)
+        places = [cache_place(one) for one in caches if one.type != "local"]
         return cls(
             attributes.get("filename", "") or "Dockerfile",
             attributes.get("dockerfilekey", "") or "dockerfile",
@@ -60,7 +66,8 @@ class Wanted:
             attributes.get("contextsubdir", ""),
             attributes.get("requestid", ""),
             read.named,
-            read.flags | _cache_imports(attributes),
+            read.flags | ({"cache_from": places} if places else {}),
+            tuple(one for one in caches if one.type == "local"),
         )
 
 
@@ -128,30 +135,36 @@ _READERS: dict[str, tuple[str, Any]] = {
 }
 
 
-def _cache_imports(attributes: Mapping[str, str]) -> dict[str, Any]:
+class _CacheImport(msgspec.Struct, rename="pascal"):
+    """An entry of the attribute ``cache-imports``."""
+
+    type: str
+    attrs: dict[str, str] | None = None
+
+
+def _cache_imports(attributes: Mapping[str, str]) -> list[Exporter]:
     text = attributes.get("cache-imports", "")
     found = [
-        f"type=registry,ref={one}" for one in attributes.get("cache-from", "").split(",") if one
+        Exporter(type="registry", attrs={"ref": one})
+        for one in attributes.get("cache-from", "").split(",")
+        if one
     ]
     if text:
         try:
-            entries = json.loads(text)
-            found += [
-                cache_place(Exporter(type=one["Type"], attrs=dict(one.get("Attrs") or {})))
-                for one in entries
-            ]
-        except (ValueError, TypeError, KeyError, AttributeError) as error:
+            entries = msgspec.json.decode(text, type=list[_CacheImport])
+        except DECODE_ERRORS as error:
             raise InvalidArgumentError("the cache-imports of a build cannot be read") from error
-    return {"cache_from": found} if found else {}
+        found += [Exporter(type=one.type, attrs=one.attrs or {}) for one in entries]
+    return found
 
 
 def cache_place(one: Exporter) -> str:
     """Return a cache location in the syntax of ``--cache-from`` and ``--cache-to``."""
     if one.type not in ("registry", "inline"):
         raise UnsupportedError(
-            f"a cache of type={one.type} is not kept with the client's help here",
+            f"a cache of type={one.type} is not read or written here",
             capability="caches of other types",
-            hint="type=registry or type=inline",
+            hint="type=registry or type=inline, and --cache-from type=local",
         )
     words = [f"type={one.type}"]
     for name, value in one.attrs.items():

@@ -333,6 +333,21 @@ class Bytes(Message):
     data: Annotated[bytes, 1] = b""
 
 
+class ContentRequest(Message):
+    """A request for a blob of containerd's content service."""
+
+    digest: Annotated[str, 1] = ""
+    offset: Annotated[int, 2] = 0
+    size: Annotated[int, 3] = 0
+
+
+class ContentChunk(Message):
+    """A part of a blob."""
+
+    offset: Annotated[int, 1] = 0
+    data: Annotated[bytes, 2] = b""
+
+
 class CredentialsRequest(Message):
     """A request for the credentials of a registry."""
 

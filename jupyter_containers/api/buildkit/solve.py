@@ -21,6 +21,7 @@ from jupyter_containers.api.buildkit.attributes import (
     check_syntax,
     entitlements,
 )
+from jupyter_containers.api.buildkit.caches import received_cache
 from jupyter_containers.api.buildkit.contexts import UPLOAD, ClientFiles
 from jupyter_containers.api.buildkit.messages import Detail, Exporter, SolveRequest
 from jupyter_containers.api.buildkit.registry import BuildKitState, Upload
@@ -151,6 +152,8 @@ class _Prepared:
         context = context or str(self.files.context(self.wanted.context_key, ignore))
         flags |= {**self.wanted.flags, **self._lent(context, flags), **self._named()}
         flags["allow"] = entitlements(request)
+        if self.wanted.caches:
+            flags["cache_from"] = [*flags.get("cache_from", ()), *self._caches()]
         if request.cache is not None and request.cache.exports:
             flags["cache_to"] = [cache_place(one) for one in request.cache.exports]
         with self.solve.engine.registries.lending(Lent(self.session, cancel)):
@@ -169,6 +172,21 @@ class _Prepared:
                     self.vertices.fail(rpc_error(error).message)
                 raise
         return outputs.finish(image)
+
+    def _caches(self) -> list[str]:
+        """Return copies of the client's own caches; one that cannot be read is a warning."""
+        found = []
+        for one in self.wanted.caches:
+            folder = self.files.scratch()
+            title = f"importing the build cache from {one.attrs.get('src', '')}"
+            try:
+                with self.vertices.step(title):
+                    found.append(received_cache(self.session, one, folder, self.solve.cancel))
+            except OperationCancelledError:
+                raise
+            except (ContainersError, OSError):
+                continue  # its vertex has the error; the build goes on without it
+        return found
 
     def _named(self) -> dict[str, Any]:
         """Return the named contexts; the client's are received into folders."""

@@ -1,7 +1,7 @@
 """A build's progress as vertices, statuses, logs and warnings.
 
-Tasks of the builder are vertices; a *transfer* (a layer that is pulled or pushed) is a status of
-the vertex that was started last.  A :class:`Progress` buffers unread messages, up to a limit above
+Tasks of the builder are vertices; a *transfer* (:mod:`..sinks`) is a status of the vertex that was
+started last.  A :class:`Progress` buffers unread messages, up to a limit above
 which the build waits for the client.
 """
 
@@ -23,6 +23,7 @@ from jupyter_containers.api.buildkit.messages import (
     VertexWarning,
 )
 from jupyter_containers.api.buildkit.wire import encode
+from jupyter_containers.api.sinks import UPDATE_SECONDS, Sink, is_transfer
 from jupyter_containers.errors import ContainersError, OperationCancelledError
 from jupyter_containers.events import (
     CHECKS,
@@ -34,11 +35,8 @@ from jupyter_containers.events import (
     TaskProgress,
     TaskStarted,
 )
-from jupyter_containers.lazy_patterns import pattern
 
-_LAYER = pattern(r"[0-9a-f]{12}")
 _MOST_UNREAD = 4 << 20
-_UPDATE_SECONDS = 0.1
 _CANCELED = "context canceled"
 _STREAMS = {"stdout": 1, "stderr": 2}
 
@@ -119,7 +117,7 @@ class Step:
         moment = now()
         started, last = self._parts.get(name, (moment, 0.0))
         clock = time.monotonic()
-        if not done and clock - last < _UPDATE_SECONDS:
+        if not done and clock - last < UPDATE_SECONDS:
             return
         self._parts[name] = started, clock
         one = VertexStatus(
@@ -140,7 +138,7 @@ class Step:
         self._progress.tell(StatusResponse(logs=[one]))
 
 
-class Vertices:
+class Vertices(Sink):
     """Translates the builder's events into messages of a :class:`Progress`; a sink."""
 
     def __init__(self, progress: Progress) -> None:
@@ -189,38 +187,38 @@ class Vertices:
     def __call__(self, event: Event) -> None:
         """Receive an event (from any thread)."""
         with self._lock:
-            match event:
-                case TaskStarted():
-                    self._started(event)
-                case TaskProgress():
-                    self._moved(event)
-                case TaskOutput() if event.task == CHECKS:
-                    self._warn(event.data)
-                case TaskOutput() if event.task in self._steps:
-                    self._steps[event.task].log(event.data, _STREAMS[event.stream])
-                case TaskFinished():
-                    self._finished(event)
+            super().__call__(event)
 
-    def _started(self, event: TaskStarted) -> None:
+    def started(self, event: TaskStarted) -> None:
+        """Begin a vertex; send a warning."""
         if event.task == CHECKS or event.task == "save" or event.task.startswith("export-"):
             return  # shown as warnings, and as the export's vertex
         if event.task.startswith(WARNING):
             self._warn(event.title.removeprefix("WARNING: ").encode())
             return
-        if _LAYER.fullmatch(event.task):
+        if is_transfer(event):
             self._titles[event.task] = event.task
             return
         step = self._last = Step(self._progress, event.title, now())
         self._steps[event.task] = step
         step.vertex()
 
-    def _moved(self, event: TaskProgress) -> None:
+    def moved(self, event: TaskProgress) -> None:
+        """Send the status of a transfer."""
         if event.task in self._titles and self._last is not None:
             name = f"{event.status.lower() or 'transferring'} {event.task}"
             self._titles[event.task] = name
             self._last.part(name, event.current, event.total or 0)
 
-    def _finished(self, event: TaskFinished) -> None:
+    def wrote(self, event: TaskOutput) -> None:
+        """Send the output of a step; that of the checks is warnings."""
+        if event.task == CHECKS:
+            self._warn(event.data)
+        elif event.task in self._steps:
+            self._steps[event.task].log(event.data, _STREAMS[event.stream])
+
+    def finished(self, event: TaskFinished) -> None:
+        """Complete a transfer or a vertex."""
         name = self._titles.pop(event.task, "")
         if name and self._last is not None:
             self._last.part(name, done=True)

@@ -172,7 +172,13 @@ class FileSystems:
             stream = stack.enter_context(packed)
             place = Path(at.path_of(target))
             extract_archive(
-                stream, place, owner=owner, handover=handover, keep_kinds=True, label="copy"
+                stream,
+                place,
+                owner=owner,
+                handover=handover,
+                keep_kinds=True,
+                label="copy",
+                writeback=False,
             )
 
     def unpack(
@@ -192,7 +198,8 @@ class FileSystems:
         if not stat.S_ISDIR(state.st_mode):
             raise InvalidArgumentError(f"destination {path!r} must be a directory")
         with _open_folder(root, canonical) as target:
-            extract_archive(stream, Path(at.path_of(target)), owner=owner, keep_kinds=keep_kinds)
+            place = Path(at.path_of(target))
+            extract_archive(stream, place, owner=owner, keep_kinds=keep_kinds, writeback=False)
 
     def commit(
         self,

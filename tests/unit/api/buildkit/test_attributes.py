@@ -63,7 +63,9 @@ def test_attributes_are_flags() -> None:
         ("attest:provenance", "mode=max"),
         ("cache-imports", "no JSON"),
         ("cache-imports", '{"a": 1}'),
-        ("cache-imports", '[{"Type": "local", "Attrs": {"src": "/"}}]'),
+        ("cache-imports", '[{"Type": "gha", "Attrs": {"scope": "s"}}]'),
+        ("cache-imports", '[{"Type": "local", "Attrs": {"src": 1}}]'),
+        ("cache-imports", '[{"Type": ["registry"]}]'),
         ("cache-imports", '[{"Type": "registry", "Attrs": {"ref": "x,dest=/etc"}}]'),
     ],
 )
@@ -101,3 +103,10 @@ def test_entitlements_and_caches_are_named() -> None:
     with pytest.raises(InvalidArgumentError):
         entitlements(SolveRequest(entitlements=["device"]))
     assert cache_place(Exporter(type="inline", attrs={"mode": "max"})) == "type=inline,mode=max"
+
+
+def test_a_local_cache_is_no_path_of_this_machine() -> None:
+    text = '[{"Type": "local", "Attrs": {"src": "/etc", "digest": "sha256:1"}}]'
+    found = Wanted.of({"cache-imports": text})
+    assert "cache_from" not in found.flags
+    assert [one.attrs["src"] for one in found.caches] == ["/etc"]
