@@ -36,7 +36,7 @@ def imported(words: str, folder: Path) -> set[str]:
 
 
 def test_help_starts_no_engine(tmp_path: Path) -> None:
-    """Seen to fail with ``inspect`` imported by the flags."""
+    """Help takes the grammar of one command, and nothing that runs containers."""
     modules = imported("ps --help", tmp_path)
     refused = NEVER | RARELY | {"dataclasses", "inspect", "json", "msgspec", "socket", "sqlite3"}
     assert not modules & refused
@@ -46,7 +46,7 @@ def test_help_starts_no_engine(tmp_path: Path) -> None:
 
 @pytest.mark.skipif(os.geteuid() != 0, reason="a user's command enters namespaces first")
 def test_ps_starts_no_program(tmp_path: Path) -> None:
-    """Seen to fail with ``subprocess`` and ``hashlib`` imported at the top of modules."""
+    """A command that only reads imports no module that starts programs or computes digests."""
     imported("ps", tmp_path)  # the first command of a store sweeps, as after a boot
     modules = imported("ps -a", tmp_path)
     assert not modules & (NEVER | RARELY)

@@ -35,7 +35,7 @@ def test_all_settings_travel_in_the_command(tmp_path: Path) -> None:
 
 
 class TestOfADetachedContainer:
-    """Seen to fail without the guard: Python was started beside the process that stopped it."""
+    """The guard starts Python only if no living process is ending the container."""
 
     @pytest.fixture
     def bundle(self, tmp_path: Path) -> Path:
