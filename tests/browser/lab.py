@@ -175,12 +175,13 @@ def browser_page(width: int = _WIDTH, height: int = _HEIGHT, scale: float = 1.0)
             browser.close()
 
 
-def open_document(page: Any, address: str, mode: str, name: str) -> None:
-    """Open a document in a mode of JupyterLab, ``doc`` or ``lab``; a page in that mode stays."""
-    if page.url.startswith(f"{address}/{mode}/"):
+def open_document(page: Any, address: str, name: str) -> None:
+    """Open a document in JupyterLab's single-document mode; a page that is in that mode stays."""
+    # Without a document its address ends with the mode.
+    if f"{page.url}/".startswith(f"{address}/doc/"):
         page.evaluate(_OPEN, name)
     else:
-        page.goto(f"{address}/{mode}/tree/{name}{'?reset' if mode == 'lab' else ''}")
+        page.goto(f"{address}/doc/tree/{name}")
 
 
 def close_documents(page: Any) -> None:
@@ -195,7 +196,7 @@ class LabNotebook:
 
     def __init__(self, page: Any, address: str, path: Path) -> None:
         self.page = page
-        open_document(page, address, "doc", path.name)
+        open_document(page, address, path.name)
         page.wait_for_function(_READY, arg=path.name, timeout=_PAGE_MILLISECONDS)
 
     def command(self, name: str, **arguments: object) -> None:

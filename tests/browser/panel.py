@@ -8,7 +8,6 @@ from typing import Any
 from playwright.sync_api import TimeoutError
 
 from tests.browser.conftest import Lab, write_notebook
-from tests.browser.lab import open_document
 
 LOAD = "%load_ext jupyter_containers"
 _AXE = Path(__file__).parents[2] / "labextension/node_modules/axe-core/axe.min.js"
@@ -34,7 +33,7 @@ class Panel:
     def __init__(self, page: Any, lab: Lab, name: str, *cells: str) -> None:
         self.page, self.lab = page, lab
         write_notebook(lab.notebooks / f"{name}.ipynb", *cells)
-        open_document(page, lab.address, "lab", f"{name}.ipynb")
+        page.goto(f"{lab.address}/lab/tree/{name}.ipynb?reset")
         try:
             page.wait_for_function(_READY, arg=f"{name}.ipynb", timeout=60_000)
         except TimeoutError as error:

@@ -116,14 +116,14 @@ def test_an_application_is_brought_up_drawn_and_grouped(
     page.set_viewport_size({"width": 1500, "height": 900})
     panel.start("notebook:run-all-cells")
     picture = page.locator(".jc-application-picture svg")
-    page.wait_for_timeout(12000)
-    picture.wait_for(timeout=10_000)
+    picture.wait_for(timeout=60_000)
     page.get_by_text("42").first.wait_for()  # the cell ended, Run All went on
     web = picture.locator('[data-service="web"]')
-    assert "running" in web.text_content()
+    until(lambda: "running" in web.text_content())
     assert web.locator("a").get_attribute("href").startswith("/proxy/")
     until(lambda: "%" in web.text_content())
-    assert "exited (0)" in picture.locator('[data-service="seed"]').text_content()
+    seed = picture.locator('[data-service="seed"]')
+    until(lambda: "exited (0)" in seed.text_content())
     for theme in (LIGHT, DARK):
         panel.command("apputils:change-theme", theme=theme)
         page.wait_for_timeout(600)

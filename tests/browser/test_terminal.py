@@ -33,7 +33,7 @@ class Typist:
         deadline = time.monotonic() + timeout
         while text not in self.screen():
             assert time.monotonic() < deadline, self.screen()
-            self.page.wait_for_timeout(30)
+            self.page.wait_for_timeout(60)
 
 
 def names(lab: Lab) -> list[str]:
