@@ -248,7 +248,7 @@ def test_an_image_without_the_language_is_refused(engine: Engine, busybox: str) 
     counts = []
     for _ in range(2):  # the first opens what the engine keeps
         with pytest.raises(UnsupportedError, match="has no python3 or python"):
-            engine.sessions.start(busybox, network="none")
+            engine.sessions.start(busybox, language="python", network="none")
         counts.append(len(os.listdir("/proc/self/fd")))
     assert counts[1] <= counts[0]
 

@@ -588,7 +588,8 @@ class Agent:
             with open(path, "wb") as file:
                 file.write(frame["body"])
             load = self.tools()["load"]
-            self.names[frame["name"]] = load(frame["name"], path, frame["kind"], frame["index"])
+            about = frame["kind"], frame["index"], frame.get("dtypes")
+            self.names[frame["name"]] = load(frame["name"], path, *about)
         finally:
             shutil.rmtree(folder, ignore_errors=True)
 

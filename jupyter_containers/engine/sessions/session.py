@@ -11,7 +11,7 @@ import os
 import tempfile
 import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -110,7 +110,7 @@ class Session:
         containers: ContainerService,
         container: str,
         name: str,
-        language: Language,
+        languages: Sequence[Language],
         *,
         result_bytes: int,
         output_bytes: int,
@@ -119,7 +119,8 @@ class Session:
         on_stop: Callable[[], object],
     ) -> None:
         self._containers, self.container_id, self.name = containers, container, name
-        self._language, self._change, self._on_stop = language, change, on_stop
+        self._languages, self._language = languages, languages[0]
+        self._change, self._on_stop = change, on_stop
         self._result_bytes, self._output_bytes, self._timeout = result_bytes, output_bytes, timeout
         self._lock = threading.RLock()
         self._agent: Agent | None = None
@@ -199,6 +200,8 @@ class Session:
     def push(self, **values: Any) -> None:
         """Set variables: DataFrames, arrays, numbers, text, bytes, lists and dicts, files."""
         for name, value in values.items():
+            if self._language.name != "python" and value_files.kind_of(value) == "array":
+                value = value.tolist()
             file_name = value_files.file_name(name, value)
             if file_name.endswith(".parquet") and not self._reads_parquet:
                 file_name = f"{name}.csv"
@@ -207,8 +210,8 @@ class Session:
                 written = value_files.write(name, value, path)
                 source = Path(value) if written.kind == "path" else path
                 body = source.read_bytes()
-            fields = {"kind": written.kind, "index": written.index, "file": file_name}
-            self._ask("push", body, name=name, **fields)
+            about = {"kind": written.kind, "index": written.index, "dtypes": {**written.dtypes}}
+            self._ask("push", body, name=name, file=file_name, **about)
 
     def pull(self, name: str) -> Any:
         """Return the value of a variable, read as data and never as code.
@@ -261,16 +264,19 @@ class Session:
 
     def start(self) -> None:
         """Start the process; raise :class:`UnsupportedError` if the image lacks the language."""
-        for command in self._language.commands:
-            agent = Agent(self._execute, command, self._result_bytes)
-            agent.start(self._language.program())
-            ready = self._greeting(agent)
-            if ready is None:
-                continue
-            self._agent, self.version = agent, ready.get("version", "")
-            self._reads_parquet = ready.get("parquet", False)
-            return
-        tried = " or ".join(command[0] for command in self._language.commands)
+        for language in self._languages:
+            for command in language.commands:
+                dialect = language.dialect(self._result_bytes)
+                agent = Agent(self._execute, command, dialect)
+                agent.start(language.program(dialect))
+                ready = self._greeting(agent)
+                if ready is None:
+                    continue
+                self._languages, self._language, self._agent = (language,), language, agent
+                self.version = ready.get("version", "")
+                self._reads_parquet = ready.get("parquet", False)
+                return
+        tried = " or ".join(language.tried for language in self._languages)
         raise UnsupportedError(
             f"the image of session {self.name} has no {tried}",
             capability=self._language.name,
