@@ -127,7 +127,7 @@ def test_json_crosses_both_ways(session: Session) -> None:
     session.push(**values)
     assert {name: session.pull(name) for name in values} == values
     with pytest.raises(SessionCellError, match="is not defined"):
-        session.pull("missing")
+        session.pull("nothing_here")
 
 
 def test_names_complete_and_explain_themselves(session: Session) -> None:
@@ -149,12 +149,19 @@ def test_leaving_is_an_error_and_death_is_told(session: Session, cells: Any) -> 
     assert session.run(cells["ask"]).error is not None or session.language == "node"  # no input
 
 
-def test_a_flood_is_cut(session: Session) -> None:
-    code = {"r": "for (i in 1:40000) cat(strrep('x', 1000))",
-            "node": "for (let i = 0; i < 40000; i++) console.log('x'.repeat(1000))"}  # fmt: skip
-    done = session.run(code[session.language])
-    assert done.stopped_by == "output"
-    assert len(done.stdout) <= 32 << 20
+@pytest.mark.parametrize(
+    ("language", "code"),
+    [
+        ("r", "for (i in 1:3000) cat(strrep('x', 1000))"),
+        ("node", "for (let i = 0; i < 3000; i++) console.log('x'.repeat(1000))"),
+    ],
+)
+def test_a_flood_is_cut(engine: Engine, language: str, code: str) -> None:
+    start = engine.sessions.start
+    with start(IMAGE, language=language, network="none", output_bytes=100_000) as session:
+        done = session.run(code)
+        assert done.stopped_by == "output"
+        assert len(done.stdout) <= 100_000
 
 
 def test_tables_keep_their_types(r: Session) -> None:

@@ -643,6 +643,11 @@ class Agent:
                 except (TypeError, ValueError):
                     text = f"{name}: {type(value).__name__}\n\n"
                 text += inspect.getdoc(value) or plain(value)[:2000]
+                if frame.get("detail"):
+                    try:
+                        text += "\n\n" + inspect.getsource(value)
+                    except (TypeError, OSError):
+                        pass
             except (NameError, AttributeError):
                 pass
         self.wire.send("inspection", text=text)

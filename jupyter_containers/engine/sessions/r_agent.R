@@ -266,7 +266,8 @@ local({
     name <- paste0(word_before(substr(message$code, 1L, message$position)), regmatches(rest, regexpr("^[[:alnum:]_.]*", rest)))
     text <- tryCatch({
       value <- eval(parse(text = name, keep.source = FALSE)[[1]], globalenv())
-      if (is.function(value)) sub("^function", name, paste(utils::head(deparse(args(value)), -1L), collapse = "\n"))
+      if (is.function(value) && identical(message$detail, 1L)) paste(utils::capture.output(print(value)), collapse = "\n")
+      else if (is.function(value)) sub("^function", name, paste(utils::head(deparse(args(value)), -1L), collapse = "\n"))
       else paste(c(paste0(name, ": ", class(value)[1]), utils::capture.output(utils::str(value))), collapse = "\n")
     }, error = function(e) "")
     send("inspection", text = text)

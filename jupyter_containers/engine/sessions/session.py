@@ -235,9 +235,9 @@ class Session:
                 return [str(match) for match in found], frame.get("start", position)
         return [], position
 
-    def inspect(self, code: str, position: int) -> str:
-        """Return signature and documentation of the name at a position of a cell."""
-        frames = self._ask("inspect", code=code, position=position)
+    def inspect(self, code: str, position: int, detail: int = 0) -> str:
+        """Return signature and documentation of the name at a position; its source with detail."""
+        frames = self._ask("inspect", code=code, position=position, detail=detail)
         return next((one.get("text", "") for one in frames if one.type == "inspection"), "")
 
     # -- life ------------------------------------------------------------------------------------
