@@ -364,7 +364,7 @@ class ContainerMagics(Magics):
 
 
 def _whole_log(parsed: Parsed, result: Any) -> str:
-    """Return where to find the full output of a container after its end."""
+    """Return a sentence that names the place of a run's whole output."""
     kept = getattr(result, "container_id", "") and not parsed.flag("rm")
     if parsed.verb is None or parsed.verb.starts != "container" or not kept:
         return "_.stdout and _.stderr have the last 16 MB"

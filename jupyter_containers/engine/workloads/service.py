@@ -7,9 +7,9 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from functools import partial
 from typing import TYPE_CHECKING, Any, Unpack
 
-from jupyter_containers.engine.containers.service import ContainerService, image_name
+from jupyter_containers.engine.containers.service import ContainerService
 from jupyter_containers.engine.containers.workplace import run_options
-from jupyter_containers.engine.images.image import Image
+from jupyter_containers.engine.images.image import Image, image_name
 from jupyter_containers.engine.images.service import ImageService
 from jupyter_containers.engine.results import RunResult
 from jupyter_containers.errors import InvalidArgumentError
