@@ -19,10 +19,9 @@ from jupyter_containers.errors import InvalidArgumentError
 # Reads one program, whose length is the first line; the frames follow on the same file.
 _PYTHON = (
     "import os\nf=os.fdopen(os.dup(0),'rb')\n"
-    "n,m=map(int,f.readline().split())\n"
-    "p,v=f.read(n),f.read(m).decode()\n"
+    "p,v,d=[f.read(int(n)) for n in f.readline().split()]\n"
     "exec(compile(p,'<session agent>','exec'),"
-    "{'__name__':'session_agent','source':f,'values_source':v})"
+    "{'__name__':'session_agent','source':f,'values_source':v,'displays_source':d})"
 )
 _NODE = (
     "{const f=require('fs');const b=n=>{const d=Buffer.alloc(n);let i=0;while(i<n)try{"
@@ -65,12 +64,12 @@ def _program_of(command: tuple[str, ...]) -> str:
 
 def _python_program(dialect: Dialect) -> bytes:
     from jupyter_containers.engine.containers import inside_python
-    from jupyter_containers.engine.sessions import python_agent
+    from jupyter_containers.engine.sessions import python_agent, python_displays
 
     del dialect
-    agent = Path(python_agent.__file__).read_bytes()
-    values = Path(inside_python.__file__).read_bytes()
-    return b"%d %d\n" % (len(agent), len(values)) + agent + values
+    files = [Path(str(one.__file__)) for one in (python_agent, inside_python, python_displays)]
+    texts = [file.read_bytes() for file in files]
+    return b" ".join(b"%d" % len(text) for text in texts) + b"\n" + b"".join(texts)
 
 
 def _marked(file: str, dialect: Dialect) -> bytes:
