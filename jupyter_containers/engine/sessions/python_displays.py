@@ -82,7 +82,7 @@ def one_line(value: Any, depth: int = 0) -> Any:
     return repr(value)
 
 
-def function(value: Any) -> str:
+def function(value: Any) -> Any:
     """Return a function's text with its signature."""
     module = getattr(value, "__module__", None)
     name = value.__qualname__ if module in (None, "builtins") else module + "." + value.__qualname__
