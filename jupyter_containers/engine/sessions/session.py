@@ -126,6 +126,8 @@ class Session:
         self._agent: Agent | None = None
         self._cells = self._memory_kills = 0
         self.version, self._reads_parquet = "", False
+        self.running = ""
+        """The first line of the cell that runs; empty while none does."""
 
     def __enter__(self) -> Session:
         return self
@@ -177,12 +179,16 @@ class Session:
         """
         with self._lock:
             self._cells += 1
+            self.running = next(filter(None, map(str.strip, code.splitlines())), "")
             collector = Collector(on_output, self._output_bytes, self._change)
             limit = self._timeout if timeout is None else timeout
             deadline = None if limit is None else time.monotonic() + limit
             run = _Run(collector, on_input, deadline, cancel or CancelToken())
             began = time.monotonic()
-            self._request(run, "run", code=code, name=name or f"<cell {self._cells}>")
+            try:
+                self._request(run, "run", code=code, name=name or f"<cell {self._cells}>")
+            finally:
+                self.running = ""
             if run.interrupted:
                 raise KeyboardInterrupt
             if collector.dropped and not run.stopped_by:
