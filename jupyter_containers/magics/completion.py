@@ -9,22 +9,22 @@ from __future__ import annotations
 import shlex
 from collections.abc import Callable, Sequence
 from itertools import dropwhile
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from IPython.core.completer import CompletionContext, SimpleCompletion, SimpleMatcherResult
 from IPython.core.completer import context_matcher as matches_context
 
 from jupyter_containers.commands.completion import Names, complete, complete_verb
-from jupyter_containers.commands.grammar.sessions import SANDBOX_CELL, SESSION_CELL
 from jupyter_containers.commands.words import Verb
-from jupyter_containers.magics import session_help
-from jupyter_containers.magics.session_help import Sessions
+
+if TYPE_CHECKING:
+    from jupyter_containers.magics.session_help import Sessions
 
 _LINE_MAGICS = ("%container", "%docker")
 _CELL_MAGICS = ("%%container", "%%docker")
 _DOCKERFILE = "%%dockerfile"
 _COMPOSE = "%%compose"
-_SESSIONS = {"%%session": SESSION_CELL, "%%sandbox": SANDBOX_CELL}
+_SESSIONS = ("%%session", "%%sandbox")
 
 
 def make_matcher(
@@ -60,6 +60,8 @@ def _in_session(
     head = text.partition("\n")[0].split()
     if not line or head[:1] != ["%%session"]:
         return None
+    from jupyter_containers.magics import session_help
+
     offset = sum(len(one) + 1 for one in text.split("\n")[:line]) + column
     at = session_help.place(text, offset, sessions)
     return (session_help.completions(at) if at is not None else None) or ("", [])
@@ -88,7 +90,9 @@ def completions(
         return token, _compose_words(words[1:], token, names)
     if head in _SESSIONS and line_number == 0:
         words, token = _split(before)
-        return (token, complete_verb(_SESSIONS[head], words[1:], token, names)) if words else None
+        return (
+            (token, complete_verb(_session_verb(head), words[1:], token, names)) if words else None
+        )
     if head in _CELL_MAGICS:
         if line_number == 0:
             words, token = _split(before)
@@ -103,6 +107,12 @@ def completions(
         return None
     words, token = _split(before[start:])
     return token, complete(_command(words[1:]), token, names)
+
+
+def _session_verb(head: str) -> Verb:
+    from jupyter_containers.commands.grammar.sessions import SANDBOX_CELL, SESSION_CELL
+
+    return SANDBOX_CELL if head == "%%sandbox" else SESSION_CELL
 
 
 def _compose_words(words: Sequence[str], token: str, names: Names) -> list[str]:

@@ -118,7 +118,8 @@ class ContainerMagics(Magics):
 
     def sessions(self) -> list[Any]:
         """Return the sessions of this kernel; none if it has started no engine."""
-        return [] if self._engine is None else list(self._engine.sessions.list())
+        engines = self._engines.values() if self._engine_pid == os.getpid() else ()
+        return [one for engine in engines for one in engine.sessions.list()]
 
     def close(self) -> None:
         """Close widgets and engine, if any; the next command would create another engine."""

@@ -40,8 +40,12 @@ class SessionService(Collection[Session]):
     noun = "sessions"
 
     def __init__(
-        self, containers: ContainerService, images: ImageService, result_bytes: int
+        self,
+        containers: ContainerService,
+        result_bytes: int,
+        images: ImageService | None = None,
     ) -> None:
+        """``images`` know the commands of images, which choose the language."""
         self._containers, self._images, self._result_bytes = containers, images, result_bytes
         self._sessions: dict[str, Session] = {}
 
@@ -156,9 +160,11 @@ class SessionService(Collection[Session]):
         """Return the languages to try: the one named, that of the image's command, else all."""
         if name:
             return (language_named(name),)
-        config = self._images.get(container.image_id).inspect().get("Config") or {}
-        words = [config.get("Cmd") or (), config.get("Entrypoint") or ()]
-        found = next(filter(None, map(language_of, words)), None)
+        found = None
+        if self._images is not None:
+            config = self._images.get(container.image_id).inspect().get("Config") or {}
+            words = [config.get("Cmd") or (), config.get("Entrypoint") or ()]
+            found = next(filter(None, map(language_of, words)), None)
         return tuple(LANGUAGES.values()) if found is None else (found,)
 
     def _remove_abandoned(self) -> None:
