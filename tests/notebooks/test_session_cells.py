@@ -48,6 +48,17 @@ def test_values_go_in_and_come_back(client: NotebookClient) -> None:
     assert "no variable missing" in text_of(run_cell(client, "%%session there -i missing\n1"))
 
 
+def test_the_editor_is_answered_from_there(client: NotebookClient) -> None:
+    assert client.kc is not None
+    run_cell(client, "%%session there\ndef only_there(number):\n    'Explains itself.'")
+    cell = "%%session there\nonly_th"
+    found = client.kc.complete(cell, reply=True, timeout=30)["content"]
+    assert (found["matches"], found["cursor_start"]) == (["only_there("], 16)
+    help_ = client.kc.inspect("%%session there\nonly_there", 20, reply=True, timeout=30)["content"]
+    assert "Explains itself." in help_["data"]["text/plain"]
+    assert client.kc.inspect("only_there", 5, reply=True, timeout=30)["content"]["found"] is False
+
+
 def test_an_error_has_the_lines_of_the_cell_and_stops(client: NotebookClient) -> None:
     outputs = run_cell(client, "%%session\nprint('before')\n\n1 / 0")
     assert outputs[0].text == "before\n"

@@ -48,9 +48,9 @@ class Agent:
         )
 
     def start(self, program: bytes) -> None:
-        """Start the process and send its program."""
+        """Start the process and send its program; :meth:`receive` reports that it has ended."""
         self._thread.start()
-        with self._sending:
+        with self._sending, suppress(SessionEndedError):
             self._write(program)
 
     def send(self, kind: str, body: bytes = b"", /, **fields: Any) -> None:
