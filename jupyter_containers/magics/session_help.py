@@ -10,10 +10,10 @@ import re
 import threading
 from collections.abc import Callable
 from contextlib import suppress
-from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from jupyter_containers.errors import ContainersError
+from jupyter_containers.lazy_dataclasses import dataclass
 
 if TYPE_CHECKING:
     from jupyter_containers.engine.sessions.session import Session

@@ -8,18 +8,17 @@ only when a value needs them.
 from __future__ import annotations
 
 import io
-import json
 import sys
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
 from datetime import date, time
 from importlib.util import find_spec
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
-from jupyter_containers.engine.containers.inside_python import typed_table
 from jupyter_containers.engine.units import binary_size
 from jupyter_containers.errors import InvalidArgumentError, UnsupportedError, VerificationError
+from jupyter_containers.lazy_dataclasses import dataclass, field
+from jupyter_containers.lazy_modules import json
 
 if TYPE_CHECKING:
     from types import ModuleType
@@ -199,6 +198,8 @@ def _read_table(data: bytes, suffix: str, hints: Mapping[str, Any]) -> Any:
             raise ValueError(f"{index} columns of row labels")
         labels, types = [*range(index)] or None, hints.get("dtypes")
         if isinstance(types, dict):
+            from jupyter_containers.engine.containers.inside_python import typed_table
+
             table = typed_table(pandas, io.BytesIO(data), separator, labels, types)
         else:
             table = pandas.read_csv(io.BytesIO(data), sep=separator, index_col=labels)

@@ -7,7 +7,6 @@ one entry here.
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
 from pathlib import Path, PurePath
 from typing import Any
 
@@ -15,6 +14,7 @@ from jupyter_containers.engine.sessions import r, shell
 from jupyter_containers.engine.sessions.dialects import Dialect, Framed, Marked
 from jupyter_containers.engine.sessions.frames import encoded
 from jupyter_containers.errors import InvalidArgumentError
+from jupyter_containers.lazy_dataclasses import dataclass
 
 # Reads one program, whose length is the first line; the frames follow on the same file.
 _PYTHON = (
