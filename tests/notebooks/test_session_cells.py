@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from typing import Any
 
 import pytest
+from jupyter_core.utils import run_sync
 from nbclient import NotebookClient
 
 from tests.integration.bases import BaseImages
@@ -51,12 +53,16 @@ def test_values_go_in_and_come_back(client: NotebookClient) -> None:
 def test_the_editor_is_answered_from_there(client: NotebookClient) -> None:
     assert client.kc is not None
     run_cell(client, "%%session there\ndef only_there(number):\n    'Explains itself.'")
-    cell = "%%session there\nonly_th"
-    found = client.kc.complete(cell, reply=True, timeout=30)["content"]
+
+    async def answer(ask: Any, code: str, position: int | None = None) -> Any:
+        return (await ask(code, position, reply=True, timeout=30))["content"]
+
+    asked = run_sync(answer)
+    found = asked(client.kc.complete, "%%session there\nonly_th")
     assert (found["matches"], found["cursor_start"]) == (["only_there("], 16)
-    help_ = client.kc.inspect("%%session there\nonly_there", 20, reply=True, timeout=30)["content"]
-    assert "Explains itself." in help_["data"]["text/plain"]
-    assert client.kc.inspect("only_there", 5, reply=True, timeout=30)["content"]["found"] is False
+    shown = asked(client.kc.inspect, "%%session there\nonly_there", 20)
+    assert "Explains itself." in shown["data"]["text/plain"]
+    assert asked(client.kc.inspect, "only_there", 5)["found"] is False
 
 
 def test_an_error_has_the_lines_of_the_cell_and_stops(client: NotebookClient) -> None:
