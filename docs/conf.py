@@ -22,7 +22,7 @@ extensions = [
     "reference_pages",
     "course_pages",
 ]
-exclude_patterns = ["_build", "extensions", "checks/README.md"]
+exclude_patterns = ["_build", "checks/README.md"]
 suppress_warnings = [
     "misc.highlighting_failure",  # some examples are wrong on purpose
     "mystnb.unknown_mime_type",  # live widgets have static HTML beside them

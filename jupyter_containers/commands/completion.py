@@ -10,7 +10,9 @@ from collections.abc import Callable, Iterable, Sequence
 from jupyter_containers.commands.grammar import GROUPS, members, spellings
 from jupyter_containers.commands.words import Flag, Operand, Verb
 
-# ``names("image")`` returns the names of all images; likewise container, network and volume.
+# ``names("image")`` returns the names of all images; likewise container, network, volume, and in a
+# notebook session.
+_NAMED = ("container", "network", "session", "volume")
 Names = Callable[[str], Iterable[str]]
 
 
@@ -108,7 +110,7 @@ def _operand_values(operand: Operand, names: Names) -> list[str]:
         kinds = ("container", "image", "network", "volume")
         return sorted({name for kind in kinds for name in names(kind)})
     kind = word.partition(":")[0].lower()
-    return sorted(names(kind)) if kind in ("container", "network", "volume") else []
+    return sorted(names(kind)) if kind in _NAMED else []
 
 
 def _flag_values(flag: Flag, token: str, names: Names) -> list[str]:

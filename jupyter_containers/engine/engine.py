@@ -179,7 +179,7 @@ class Engine:
         """Sessions: containers that run cell after cell; call it to list them, ``start(…)``."""
         from jupyter_containers.engine.sessions.service import SessionService
 
-        return SessionService(self.containers, self.settings.result_max_bytes)
+        return SessionService(self.containers, self.settings.result_max_bytes, self.images)
 
     @cached_property
     def system(self) -> SystemService:

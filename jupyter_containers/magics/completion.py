@@ -9,7 +9,7 @@ from __future__ import annotations
 import shlex
 from collections.abc import Callable, Sequence
 from itertools import dropwhile
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from IPython.core.completer import CompletionContext, SimpleCompletion, SimpleMatcherResult
 from IPython.core.completer import context_matcher as matches_context
@@ -17,24 +17,27 @@ from IPython.core.completer import context_matcher as matches_context
 from jupyter_containers.commands.completion import Names, complete, complete_verb
 from jupyter_containers.commands.words import Verb
 
+if TYPE_CHECKING:
+    from jupyter_containers.magics.session_help import Sessions
+
 _LINE_MAGICS = ("%container", "%docker")
 _CELL_MAGICS = ("%%container", "%%docker")
 _DOCKERFILE = "%%dockerfile"
 _COMPOSE = "%%compose"
+_SESSIONS = ("%%session", "%%sandbox")
 
 
-def make_matcher(names: Names, dockerfile_verb: Callable[[], Verb]) -> Any:
+def make_matcher(
+    names: Names, dockerfile_verb: Callable[[], Verb], sessions: Sessions = list
+) -> Any:
     """Return the matcher to add to a shell's completer."""
 
     @matches_context()  # type: ignore[untyped-decorator]  # IPython's carries no annotations
     def container_matcher(context: CompletionContext) -> SimpleMatcherResult:
         try:
-            found = completions(
-                context.full_text,
-                context.cursor_line,
-                context.cursor_position,
-                names,
-                dockerfile_verb,
+            text, line = context.full_text, context.cursor_line
+            found = _in_session(text, line, context.cursor_position, sessions) or completions(
+                text, line, context.cursor_position, names, dockerfile_verb
             )
         except Exception:  # noqa: BLE001  # a store that cannot be read must not disturb typing
             found = None
@@ -48,6 +51,20 @@ def make_matcher(names: Names, dockerfile_verb: Callable[[], Verb]) -> Any:
         )
 
     return container_matcher
+
+
+def _in_session(
+    text: str, line: int, column: int, sessions: Sessions
+) -> tuple[str, list[str]] | None:
+    """Return the answer of the session that a cell runs in; nothing of the kernel's while busy."""
+    head = text.partition("\n")[0].split()
+    if not line or head[:1] != ["%%session"]:
+        return None
+    from jupyter_containers.magics import session_help
+
+    offset = sum(len(one) + 1 for one in text.split("\n")[:line]) + column
+    at = session_help.place(text, offset, sessions)
+    return (session_help.completions(at) if at is not None else None) or ("", [])
 
 
 def completions(
@@ -71,6 +88,11 @@ def completions(
             return suggest("\n".join(lines[1:]), line_number - 1, column, names)
         words, token = _split(before)
         return token, _compose_words(words[1:], token, names)
+    if head in _SESSIONS and line_number == 0:
+        words, token = _split(before)
+        return (
+            (token, complete_verb(_session_verb(head), words[1:], token, names)) if words else None
+        )
     if head in _CELL_MAGICS:
         if line_number == 0:
             words, token = _split(before)
@@ -85,6 +107,12 @@ def completions(
         return None
     words, token = _split(before[start:])
     return token, complete(_command(words[1:]), token, names)
+
+
+def _session_verb(head: str) -> Verb:
+    from jupyter_containers.commands.grammar.sessions import SANDBOX_CELL, SESSION_CELL
+
+    return SANDBOX_CELL if head == "%%sandbox" else SESSION_CELL
 
 
 def _compose_words(words: Sequence[str], token: str, names: Names) -> list[str]:

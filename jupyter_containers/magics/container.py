@@ -112,7 +112,14 @@ class ContainerMagics(Magics):
 
     def names(self, kind: str) -> list[str]:
         """Return the names of objects in the store, for completion."""
+        if kind == "session":
+            return [one.name for one in self.sessions()]
         return self.engine.system.names(kind)
+
+    def sessions(self) -> list[Any]:
+        """Return the sessions of this kernel; none if it has started no engine."""
+        engines = self._engines.values() if self._engine_pid == os.getpid() else ()
+        return [one for engine in engines for one in engine.sessions.list()]
 
     def close(self) -> None:
         """Close widgets and engine, if any; the next command would create another engine."""

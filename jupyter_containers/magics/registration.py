@@ -28,6 +28,7 @@ def register(shell: Any) -> None:
     _show_values(shell)
     config.observe(lambda change: _rename(shell, magics, change.new), "docker_magic")
     _open_connections(shell, magics)
+    _answer_inspections(shell, magics)
     shell.events.register("pre_run_cell", magics.cell_begins)
     atexit.register(magics.close)
 
@@ -40,6 +41,7 @@ def unregister(shell: Any) -> None:
         _show_values_no_more(shell)
         magics.close()
         _forget_completion(shell)
+        shell.__dict__.pop("jupyter_containers_inspections", lambda: None)()
         _mend_no_more(shell)
         shell.events.unregister("pre_run_cell", magics.cell_begins)
         atexit.unregister(magics.close)
@@ -70,6 +72,16 @@ def _open_connections(shell: Any, magics: ContainerMagics) -> None:
     )
     magics.on_engine_closed = board.hang_up
     board.open()
+
+
+def _answer_inspections(shell: Any, magics: ContainerMagics) -> None:
+    """Let sessions answer the requests for help in their cells."""
+    kernel = getattr(shell, "kernel", None)
+    if kernel is not None:
+        from jupyter_containers.magics.session_help import answer_inspections
+
+        undo = answer_inspections(kernel, magics.sessions)
+        shell.jupyter_containers_inspections = undo
 
 
 def _close_connections(shell: Any) -> None:
@@ -147,7 +159,7 @@ def _complete(shell: Any, magics: ContainerMagics) -> None:
         return
     from jupyter_containers.magics.completion import make_matcher
 
-    completer.custom_matchers.append(make_matcher(magics.names, dockerfile_verb))
+    completer.custom_matchers.append(make_matcher(magics.names, dockerfile_verb, magics.sessions))
 
 
 def _forget_completion(shell: Any) -> None:

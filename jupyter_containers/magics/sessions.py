@@ -14,6 +14,7 @@ from jupyter_containers.commands.words import Parsed
 from jupyter_containers.engine.interrupts import answered
 from jupyter_containers.errors import InvalidArgumentError, SessionNotFoundError
 from jupyter_containers.magics.live import LiveOutput
+from jupyter_containers.magics.session_help import question
 
 if TYPE_CHECKING:
     from jupyter_containers.engine import Engine
@@ -35,6 +36,12 @@ class SessionCells:
         parsed = parse_verb(SESSION_CELL, words)
         found = self._session(parsed.operands.get("name"))
         limit = parsed.flag("timeout")
+        from IPython.core.page import page
+
+        if (asked := question(cell)) is not None:
+            name, detail = asked
+            page(found.inspect(name, len(name), detail) or f"{name} is not known there")
+            return
         self._run(found, cell, parsed, None if limit is None else seconds(limit))
 
     def sandbox(self, words: list[str], cell: str, progress: Progress) -> None:

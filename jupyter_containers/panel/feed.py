@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Any, get_args
 from jupyter_containers.errors import ContainersError, NotFoundError, RegistryError
 from jupyter_containers.panel.listing import Listing
 from jupyter_containers.panel.messages import Changes, FromKernel, Section, Usage, Used
+from jupyter_containers.printable import printable
 from jupyter_containers.widgets.follow_loop import FollowLoop
 
 if TYPE_CHECKING:
@@ -41,6 +42,7 @@ _QUIET = (
     "extract-to-dir",
     "attach",
 )
+_SHOWN = 80  # characters of a cell
 _TOGETHER_SECONDS = 0.03
 _USAGE_SECONDS = 1.0
 # A visible page reports every half minute; browsers may delay that up to a minute.
@@ -175,6 +177,7 @@ class Feed:
             samples = self._engine.containers.stats(running) if running else []
         except NotFoundError:
             return  # a container was just removed; the feed reports it
+        cells = self._cells()
         self._tell(
             Used(
                 [
@@ -183,8 +186,17 @@ class Feed:
                         round(one.cpu_percent, 2),
                         one.memory_usage,
                         one.memory_limit,
+                        cells.get(one.container_id, ""),
                     )
                     for one in samples
                 ]
             )
         )
+
+    def _cells(self) -> dict[str, str]:
+        """Return the first lines of the cells that run in sessions of this kernel."""
+        items = self._known.get("containers", {}).values()
+        if not any(item.session for item in items):
+            return {}
+        sessions = self._engine.sessions.list()
+        return {one.container_id: printable(one.running)[:_SHOWN] for one in sessions}

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 
 from jupyter_containers.commands.render.links import browsable, proxy_base
 from jupyter_containers.engine.applications import labels
+from jupyter_containers.engine.sessions.service import LABEL as SESSION
 from jupyter_containers.errors import RegistryError
 from jupyter_containers.panel.messages import (
     BuildItem,
@@ -83,6 +84,7 @@ class Listing:
             ports=[port_of(text, self._base) for text in one.ports],
             project=one.labels.get(labels.PROJECT, ""),
             service=one.labels.get(labels.SERVICE, ""),
+            session=printable(one.labels.get(SESSION, "")),
         )
 
     def _images(self) -> list[ImageItem]:

@@ -32,7 +32,8 @@ class ContainerItem(Struct, frozen=True):
     """A container; ``exit_code`` is -1 before its first end.
 
     ``status`` is the text of ``ps``, with ``{age}`` in place of the time since ``since``.
-    ``project`` and ``service`` are those of a Compose file, empty for other containers.
+    ``project`` and ``service`` are those of a Compose file, empty for other containers; ``session``
+    is the language of a session, ``any`` if the image chose it.
     """
 
     id: str
@@ -48,6 +49,7 @@ class ContainerItem(Struct, frozen=True):
     ports: list[Port]
     project: str = ""
     service: str = ""
+    session: str = ""
 
 
 class ImageItem(Struct, frozen=True):
@@ -108,12 +110,16 @@ class RegistryItem(Struct, frozen=True):
 
 
 class Usage(Struct, frozen=True):
-    """The current usage of a container; ``memory_limit`` is 0 for none."""
+    """The current usage of a container; ``memory_limit`` is 0 for none.
+
+    ``cell`` is the first line of the cell that runs in this kernel's session.
+    """
 
     id: str
     cpu: float
     memory: int
     memory_limit: int
+    cell: str = ""
 
 
 # Calls of a page.

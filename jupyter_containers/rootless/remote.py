@@ -80,7 +80,7 @@ class RemoteEngine:
         """Sessions: composed of public methods, with threads of the caller's."""
         from jupyter_containers.engine.sessions.service import SessionService
 
-        return SessionService(self.containers, self.settings.result_max_bytes)
+        return SessionService(self.containers, self.settings.result_max_bytes, self.images)
 
     def api(self, address: str = "") -> AbstractContextManager[str]:
         """Serve the Docker Engine API for as long as a ``with`` block lasts; yield its address."""

@@ -26,6 +26,7 @@ function container(name: string, more: Partial<ContainerItem> = {}): ContainerIt
     ports: [],
     project: "",
     service: "",
+    session: "",
     ...more,
   };
 }
@@ -78,6 +79,17 @@ test("sections have their items: what lives first, then the newest", () => {
   ]);
   expect(rows[2]).toMatchObject({ position: 2, siblings: 3, level: 2 });
   expect(rows[2]!.label).toBe("web, healthy, Up About a minute · busybox");
+});
+
+test("a session has a badge, its memory and the cell that it runs", () => {
+  const client = filled();
+  const put = [container("py", { session: "python" })];
+  client.receive({ kind: "changes", section: "containers", put, gone: [], whole: true });
+  const usage = { id: "id-py", cpu: 12, memory: 2 ** 20, memory_limit: 0, cell: "total = sum(numbers)" };
+  client.receive({ kind: "used", usage: [usage] });
+  expect(rowsOf(client, view())[1]!.label).toBe("py, session, runs total = sum(numbers) · busybox, 12 % · 1MiB");
+  client.receive({ kind: "used", usage: [{ ...usage, cell: "" }] });
+  expect(rowsOf(client, view())[1]!.label).toContain("py, session, Up About a minute · busybox");
 });
 
 test("a filter keeps what has all its words, and says how many", () => {

@@ -26,15 +26,18 @@ class BaseImages:
         folder = factory.getbasetemp()
         return cls(folder.parent if "PYTEST_XDIST_WORKER" in os.environ else folder)
 
-    def bring(self, engine: Engine, *names: str) -> None:
-        """Bring images into an engine's store."""
+    def bring(self, engine: Engine, *names: str, dockerfile: str = "") -> None:
+        """Bring images into an engine's store: bootstrapped, or built from the Dockerfile."""
         for name in names:
             archive = self._folder / f"{name.replace(':', '-')}.tar"
             with (self._folder / f"{archive.name}.lock").open("w") as lock:
                 fcntl.flock(lock, fcntl.LOCK_EX)
                 if not archive.exists():
-                    self.bring(engine, *_MADE_FROM.get(name, ()))
-                    engine.images.bootstrap(name)
+                    if dockerfile:
+                        engine.build(dockerfile=dockerfile, tag=name)
+                    else:
+                        self.bring(engine, *_MADE_FROM.get(name, ()))
+                        engine.images.bootstrap(name)
                     partial = archive.with_suffix(".partial")
                     engine.images.save([name], partial)
                     partial.rename(archive)

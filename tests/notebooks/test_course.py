@@ -173,6 +173,16 @@ SHOWN: dict[str, dict[str, tuple[str, ...]]] = {
             r"^eve: 0 of 5 .*exit code 1, not 0.*no such image: tiny",
         ),
     },
+    "14_sessions": {
+        "import platform": (r"a host called \w{12}\n\(\(3, 11\), 10\)",),
+        "numbers.append": (r"\[0, 1, 2, 3, 4, 100\]",),
+        '"numbers" in': ("False",),
+        "the cheapest is": ("the cheapest is tea",),
+        "pwd": (r"/etc\n\d+",),
+        "session ls": (r"py +python 3\.11", r"sh +shell"),
+        "%%sandbox": (r"system - Read-only file system\n", r"home - Network is unreachable"),
+        "endless": ("stopped by: time", "and it goes on: 2"),
+    },
 }
 
 

@@ -21,7 +21,7 @@ from tests.notebooks.course import BASES, LESSONS, argv_of, lesson_in
 from tests.notebooks.test_quickstart import NOTEBOOK, on_free_ports
 
 pytestmark = NEEDS
-LEFT_OUT = ("11_data_science", "13_for_teachers")
+LEFT_OUT = ("11_data_science", "13_for_teachers", "14_sessions")
 WITH_USERS = ("04_the_dockerfile", "10_web_app_and_database", "12_security")
 
 

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from typing import Any
 
 import pytest
+from jupyter_core.utils import run_sync
 from nbclient import NotebookClient
 
 from tests.integration.bases import BaseImages
@@ -46,6 +48,21 @@ def test_values_go_in_and_come_back(client: NotebookClient) -> None:
     assert run_cell(client, "%%session there -i numbers -o total\ntotal = sum(numbers)") == []
     assert text_of(run_cell(client, "total")) == "6"
     assert "no variable missing" in text_of(run_cell(client, "%%session there -i missing\n1"))
+
+
+def test_the_editor_is_answered_from_there(client: NotebookClient) -> None:
+    assert client.kc is not None
+    run_cell(client, "%%session there\ndef only_there(number):\n    'Explains itself.'")
+
+    async def answer(ask: Any, code: str, position: int | None = None) -> Any:
+        return (await ask(code, position, reply=True, timeout=30))["content"]
+
+    asked = run_sync(answer)
+    found = asked(client.kc.complete, "%%session there\nonly_th")
+    assert (found["matches"], found["cursor_start"]) == (["only_there("], 16)
+    shown = asked(client.kc.inspect, "%%session there\nonly_there", 20)
+    assert "Explains itself." in shown["data"]["text/plain"]
+    assert asked(client.kc.inspect, "only_there", 5)["found"] is False
 
 
 def test_an_error_has_the_lines_of_the_cell_and_stops(client: NotebookClient) -> None:

@@ -9,7 +9,11 @@ from jupyter_containers.lazy_dataclasses import replace
 
 # Reserved for the session itself: its first process, its pipe, its end.
 _OWN = ("attach", "cidfile", "entrypoint", "init", "interactive", "restart", "rm", "tty")
-_LANGUAGE = Flag("language", "Language of the cells (python)", values=("python",))
+_LANGUAGE = Flag(
+    "language",
+    "Language of the cells (by default what the image has)",
+    values=("python", "r", "node", "shell"),
+)
 _TIMEOUT = Flag("timeout", "Interrupt a cell after so many seconds", metavar="seconds")
 _START = (
     *(flag for flag in CREATE_FLAGS if flag.key not in _OWN),

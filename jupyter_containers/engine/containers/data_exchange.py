@@ -144,7 +144,7 @@ class Exchange:
                 file.mkdir() if source.is_dir() else file.touch()
             return entry, [MountRequest("bind", path, str(source), read_only=True)]
         written = value_files.write(name, value, file)
-        entry |= {"kind": written.kind, "index": written.index}
+        entry |= {"kind": written.kind, "index": written.index, "dtypes": dict(written.dtypes)}
         return entry, [] if below else [MountRequest("bind", path, str(file), read_only=True)]
 
     def _with_script(

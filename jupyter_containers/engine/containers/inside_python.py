@@ -8,7 +8,10 @@ prints one line on standard error and exits with code 1.
 
 from __future__ import annotations
 
+import csv
+import json
 import os
+import shutil
 import sys
 import traceback
 from collections.abc import Callable
@@ -16,9 +19,12 @@ from importlib import import_module
 from pathlib import Path
 from typing import Any
 
-from jupyter_containers.lazy_modules import csv, json, shutil
-
 HINTS = ".kinds.json"  # not derivable from the suffix of a result's file
+
+_TEXTS = ("object", "str", "string", "category")
+_NUMBERS = [f"{u}int{n}" for u in ("", "u") for n in (8, 16, 32, 64)] + ["float32", "float64"]
+_NULLABLE = [name.replace("int", "Int").replace("uI", "UI") for name in _NUMBERS[:8]]
+_KINDS = ("bool", "boolean", "category", "Float32", "Float64", *_NUMBERS, *_NULLABLE)
 
 
 def optional(name: str) -> Any:
@@ -35,10 +41,10 @@ def give_up(message: str) -> None:
     raise SystemExit(1)
 
 
-def load(name: str, path: str, kind: str, index: int) -> Any:
+def load(name: str, path: str, kind: str, index: int, dtypes: Any = None) -> Any:
     """Return the value in a file; ``index`` counts its columns of row labels."""
     if kind in ("frame", "series"):
-        return _load_table(name, path, kind, index)
+        return _load_table(name, path, kind, index, dtypes or {})
     if kind == "array":
         numpy = optional("numpy")
         if numpy is None:
@@ -52,14 +58,14 @@ def load(name: str, path: str, kind: str, index: int) -> Any:
     return json.loads(data) if kind == "json" else data.decode()
 
 
-def _load_table(name: str, path: str, kind: str, index: int) -> Any:
+def _load_table(name: str, path: str, kind: str, index: int, dtypes: dict[str, str]) -> Any:
     pandas = optional("pandas")
     try:
         if pandas is not None and path.endswith(".parquet"):
             table = pandas.read_parquet(path)
         elif pandas is not None:
             separator = "\t" if path.endswith(".tsv") else ","
-            table = pandas.read_csv(path, sep=separator, index_col=[*range(index)] or None)
+            table = typed_table(pandas, path, separator, [*range(index)] or None, dtypes)
         elif path.endswith(".parquet"):
             table = import_module("pyarrow.parquet").read_table(path).to_pydict()
         else:
@@ -71,6 +77,26 @@ def _load_table(name: str, path: str, kind: str, index: int) -> Any:
         )
     if kind == "series":
         return [*table.values()][-1] if pandas is None else table.iloc[:, 0]
+    return table
+
+
+def typed_table(
+    pandas: Any, source: Any, separator: str, index: Any, dtypes: dict[Any, Any]
+) -> Any:
+    """Return a CSV table with its columns' types: the names of pandas, ``date``, or unknown."""
+    texts = {name: str for name, kind in dtypes.items() if kind in _TEXTS}
+    options: Any = {"dtype": texts, "keep_default_na": False, "na_values": [""]} if dtypes else {}
+    table = pandas.read_csv(source, sep=separator, index_col=index, **options)
+    for name, kind in dtypes.items():
+        if name not in table.columns or kind in ("object", "str", "string"):
+            continue
+        if str(kind).startswith("datetime64") or kind == "date":
+            zone = "," in str(kind)
+            table[name] = pandas.to_datetime(table[name], utc=True if zone else None)
+        elif str(kind).startswith("timedelta64"):
+            table[name] = pandas.to_timedelta(table[name])
+        elif kind in _KINDS:
+            table[name] = table[name].astype(kind)
     return table
 
 
@@ -97,7 +123,7 @@ def store(name: str, value: Any, folder: str, parquet: bool) -> dict[str, Any]:
     pandas, numpy = sys.modules.get("pandas"), sys.modules.get("numpy")
     if pandas is not None and isinstance(value, (pandas.DataFrame, pandas.Series)):
         kind = "frame" if isinstance(value, pandas.DataFrame) else "series"
-        return {"kind": kind, "index": _store_table(value, path, parquet)}
+        return {"kind": kind, **_store_table(value, path, parquet)}
     if numpy is not None and isinstance(value, numpy.ndarray):
         numpy.save(path + ".npy", value, allow_pickle=False)
     elif hasattr(value, "savefig"):  # a figure of matplotlib
@@ -116,7 +142,7 @@ def store(name: str, value: Any, folder: str, parquet: bool) -> dict[str, Any]:
     return {}
 
 
-def _store_table(value: Any, path: str, parquet: bool) -> int:
+def _store_table(value: Any, path: str, parquet: bool) -> dict[str, Any]:
     frame = value if hasattr(value, "columns") else value.to_frame()
     if parquet:
         try:
@@ -124,10 +150,11 @@ def _store_table(value: Any, path: str, parquet: bool) -> int:
         except ImportError:
             pass  # fall back to CSV
         else:
-            return 0
+            return {"index": 0}
     labelled = not _counts(frame.index)
     frame.to_csv(path + ".csv", index=labelled)
-    return int(frame.index.nlevels) if labelled else 0
+    types = {str(name): str(dtype) for name, dtype in frame.dtypes.items()}
+    return {"index": int(frame.index.nlevels) if labelled else 0, "dtypes": types}
 
 
 def _counts(index: Any) -> bool:

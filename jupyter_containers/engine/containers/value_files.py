@@ -10,13 +10,14 @@ from __future__ import annotations
 import io
 import sys
 from collections.abc import Callable, Mapping
+from datetime import date, time
 from importlib.util import find_spec
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
 from jupyter_containers.engine.units import binary_size
 from jupyter_containers.errors import InvalidArgumentError, UnsupportedError, VerificationError
-from jupyter_containers.lazy_dataclasses import dataclass
+from jupyter_containers.lazy_dataclasses import dataclass, field
 from jupyter_containers.lazy_modules import json
 
 if TYPE_CHECKING:
@@ -31,10 +32,14 @@ KINDS = "a DataFrame, Series, array, dict, list, number, str, bytes or pathlib.P
 
 @dataclass(frozen=True, slots=True)
 class Written:
-    """The form in which a value was written: ``index`` counts a CSV's columns of row labels."""
+    """The form in which a value was written.
+
+    ``index`` counts a CSV's columns of row labels, ``dtypes`` are those of its other columns.
+    """
 
     kind: Kind
     index: int = 0
+    dtypes: Mapping[str, str] = field(default_factory=dict)
 
 
 class Picture(bytes):
@@ -61,7 +66,7 @@ def kind_of(value: object) -> Kind | None:
         (Path, "path"),
         (str, "text"),
         ((bytes, bytearray, memoryview), "bytes"),
-        ((dict, list, tuple, int, float, type(None)), "json"),
+        ((dict, list, tuple, int, float, type(None), date), "json"),
     )
     for kinds, kind in plain:
         if isinstance(value, kinds):
@@ -97,7 +102,9 @@ def write(name: str, value: Any, file: Path) -> Written:
     try:
         if kind in ("frame", "series"):
             frame = value if kind == "frame" else value.to_frame()
-            return Written(kind, _write_table(frame, file))
+            types = {str(name): str(dtype) for name, dtype in frame.dtypes.items()}
+            index = _write_table(frame, file)
+            return Written(kind, index, types if file.suffix == ".csv" else {})
         _PLAIN[kind](value, file)
     except (TypeError, ValueError, ImportError, AttributeError) as error:
         another = kind == "frame" and file.suffix == ".parquet"
@@ -126,9 +133,15 @@ def _write_array(value: Any, file: Path) -> None:
 
 
 def _write_json(value: object, file: Path) -> None:
-    # numpy's numbers convert themselves to Python's.
-    text = json.dumps(value, ensure_ascii=False, default=lambda item: item.item())
+    text = json.dumps(value, ensure_ascii=False, default=_plain)
     file.write_text(text, encoding="utf-8")
+
+
+def _plain(item: Any) -> Any:
+    """Return a value that JSON has: dates as ISO 8601, numpy's numbers and arrays as Python's."""
+    if isinstance(item, (date, time)):
+        return item.isoformat()
+    return item.tolist() if hasattr(item, "tolist") else item.item()
 
 
 _PLAIN: Mapping[str, Callable[[Any, Path], object]] = {
@@ -183,7 +196,13 @@ def _read_table(data: bytes, suffix: str, hints: Mapping[str, Any]) -> Any:
         index, separator = int(hints.get("index", 0)), "\t" if suffix == ".tsv" else ","
         if not 0 <= index <= _MOST_INDEX_COLUMNS:
             raise ValueError(f"{index} columns of row labels")
-        table = pandas.read_csv(io.BytesIO(data), sep=separator, index_col=[*range(index)] or None)
+        labels, types = [*range(index)] or None, hints.get("dtypes")
+        if isinstance(types, dict):
+            from jupyter_containers.engine.containers.inside_python import typed_table
+
+            table = typed_table(pandas, io.BytesIO(data), separator, labels, types)
+        else:
+            table = pandas.read_csv(io.BytesIO(data), sep=separator, index_col=labels)
     return table.iloc[:, 0] if hints.get("kind") == "series" else table
 
 

@@ -17,7 +17,8 @@ from typing import Any
 
 from jupyter_containers.engine.containers.streams import OutputSink, StreamName
 from jupyter_containers.engine.results import RunResult
-from jupyter_containers.engine.sessions.frames import Frame, FrameReader, encoded
+from jupyter_containers.engine.sessions.dialects import WORDS, Dialect
+from jupyter_containers.engine.sessions.frames import Frame
 from jupyter_containers.errors import ContainersError, SessionEndedError
 from jupyter_containers.lazy_modules import queue
 
@@ -33,9 +34,8 @@ Execute = Callable[[Sequence[str], OutputSink, int], RunResult]
 class Agent:
     """One process of a session."""
 
-    def __init__(self, execute: Execute, command: Sequence[str], limit: int) -> None:
-        self._execute, self._command = execute, command
-        self._reader = FrameReader(limit)
+    def __init__(self, execute: Execute, command: Sequence[str], dialect: Dialect) -> None:
+        self._execute, self._command, self._dialect = execute, command, dialect
         self._frames: queue.Queue[Frame | None] = queue.Queue(_WAITING_FRAMES)
         self._words = bytearray()
         self._result: RunResult | None = None
@@ -48,13 +48,17 @@ class Agent:
         )
 
     def start(self, program: bytes) -> None:
-        """Start the process and send its program."""
+        """Start the process and send its program; :meth:`receive` reports that it has ended."""
         self._thread.start()
-        self._write(program)
+        with self._sending, suppress(SessionEndedError):
+            self._write(program)
 
     def send(self, kind: str, body: bytes = b"", /, **fields: Any) -> None:
-        """Send one frame; raise :class:`SessionEndedError` if the process has ended."""
-        self._write(encoded(kind, body, fields))
+        """Send one message; raise :class:`SessionEndedError` if the process has ended."""
+        if kind == "interrupt" and (command := self._dialect.interrupt):
+            self._signal(command)
+        with self._sending:
+            self._write(self._dialect.encode(kind, body, fields))
 
     def receive(self, timeout: float | None = None) -> Frame:
         """Return the next frame.
@@ -105,16 +109,25 @@ class Agent:
         last = f": {words[-1]}" if words else ""
         return SessionEndedError(f"the process of the session ended with exit code {code}{last}")
 
+    def _signal(self, command: Sequence[str]) -> None:
+        """Run the command that interrupts the cell."""
+        nothing = os.open(os.devnull, os.O_RDONLY)
+        try:
+            self._execute(command, lambda _stream, _data: None, nothing)
+        except ContainersError as error:
+            raise SessionEndedError(error.message, hint=error.hint) from error
+        finally:
+            os.close(nothing)
+
     def _write(self, data: bytes) -> None:
-        with self._sending:
-            if self._closed:
-                raise self._ended()
-            try:
-                view = memoryview(data)
-                while view:
-                    view = view[os.write(self._input, view) :]
-            except BrokenPipeError:
-                raise self._ended() from None
+        if self._closed:
+            raise self._ended()
+        try:
+            view = memoryview(data)
+            while view:
+                view = view[os.write(self._input, view) :]
+        except BrokenPipeError:
+            raise self._ended() from None
 
     def _run(self, read: int) -> None:
         try:
@@ -126,14 +139,14 @@ class Agent:
             self._frames.put(None)
 
     def _feed(self, stream: StreamName, data: bytes) -> None:
-        if stream == "stderr":
-            self._words = (self._words + data)[-_KEPT_WORDS:]
-            return
         if self._error is not None:
             return
         try:
-            for frame in self._reader.feed(data):
-                self._frames.put(frame)
+            for frame in self._dialect.feed(stream, data):
+                if stream == "stderr":
+                    self._words = (self._words + frame.body)[-_KEPT_WORDS:]
+                if frame.type != WORDS:
+                    self._frames.put(frame)
         except ContainersError as error:
             self._error = error  # the rest cannot be parsed
             self._frames.put(None)

@@ -2,7 +2,8 @@
 
 This file is sent through the pipe of ``exec`` and imports nothing of this package: any Python from
 3.6 on runs it, with a read-only root and no network.  Its globals ``source`` (the binary file that
-frames are read from) and ``values_source`` (the text of ``inside_python.py``) are set before it.
+frames are read from), ``values_source`` (the text of ``inside_python.py``) and ``displays_source``
+(of ``python_displays.py``) are set before it.
 
 A frame is two big-endian 32-bit lengths, a JSON object with a ``type``, and a body of bytes.
 Frames to the agent: ``run``, ``interrupt``, ``input_reply``, ``push``, ``pull``, ``complete``,
@@ -156,32 +157,54 @@ class Forwarder:
             self.drain()
 
 
-def representation(value: Any) -> Any:
+def representation(value: Any, include: Any = None, exclude: Any = None) -> Any:
     """Return the MIME bundle of a value and its metadata; ``(None, None)`` if it showed itself."""
+    formatters: Any = sys.modules.get("IPython.core.formatters")
+    if formatters is not None and hasattr(formatters, "DisplayFormatter"):
+        if not hasattr(formatters, "session_formatter"):
+            formatters.session_formatter = formatters.DisplayFormatter()
+        data, metadata = formatters.session_formatter.format(value, include, exclude)
+        if not data:
+            return None, None
+    else:
+        data, metadata = bundle(value)
+        if data is None:
+            return None, None
+        data.setdefault("text/plain", plain(value))
+    if set(data) == {"text/plain"} and is_figure(value):
+        data["image/png"] = picture(value)
+    chosen = {
+        mime: encodable(mime, found)
+        for mime, found in data.items()
+        if (not include or mime in include) and not (exclude and mime in exclude)
+    }
+    return chosen or None, {mime: about for mime, about in metadata.items() if mime in chosen}
+
+
+def bundle(value: Any) -> Any:
+    """Return what a value's own methods give, those of IPython, in its order."""
     data: Any = {}
     metadata: Any = {}
-    if not isinstance(value, type):
-        if callable(getattr(value, "_ipython_display_", None)):
-            value._ipython_display_()
-            return None, None
-        if callable(getattr(value, "_repr_mimebundle_", None)):
-            found = attempt(value._repr_mimebundle_, include=None, exclude=None)
-            if isinstance(found, tuple):
-                found, metadata = found
-            data.update(found or {})
-        for mime, name in METHODS:
-            method = getattr(value, name, None)
-            if mime in data or not callable(method):
-                continue
-            found = attempt(method)
-            if isinstance(found, tuple):
-                found, metadata[mime] = found
-            if found is not None:
-                data[mime] = found
-        if not data and is_figure(value):
-            data["image/png"] = picture(value)
-    data.setdefault("text/plain", plain(value))
-    return {mime: encodable(mime, found) for mime, found in data.items()}, metadata
+    if isinstance(value, type):
+        return data, metadata
+    if callable(getattr(value, "_ipython_display_", None)):
+        value._ipython_display_()
+        return None, None
+    if callable(getattr(value, "_repr_mimebundle_", None)):
+        found = attempt(value._repr_mimebundle_, include=None, exclude=None)
+        if isinstance(found, tuple):
+            found, metadata = found
+        data.update(found or {})
+    for mime, name in METHODS:
+        method = getattr(value, name, None)
+        if mime in data or not callable(method):
+            continue
+        found = attempt(method)
+        if isinstance(found, tuple):
+            found, metadata[mime] = found
+        if found is not None:
+            data[mime] = found
+    return data, metadata
 
 
 def attempt(method: Any, **arguments: Any) -> Any:
@@ -205,13 +228,20 @@ def encodable(mime: Any, value: Any) -> Any:
 
 
 def plain(value: Any) -> str:
-    """Return a value's text, containers on several lines."""
-    if type(value) in (dict, list, tuple, set, frozenset):
-        import pprint
+    """Return a value's text, large containers on several lines."""
+    if type(value) in (str, int, float, bool, bytes):
+        return repr(value)
+    return str(displays()["pretty"](value))
 
-        options = {"sort_dicts": False} if hasattr(ast, "NamedExpr") else {}  # from 3.8 on
-        return pprint.pformat(value, width=79, compact=True, **options)
-    return repr(value)
+
+def displays() -> Any:
+    """Return the names of ``python_displays.py``, which is run when something needs it."""
+    names = globals()
+    if "displays_names" not in names:
+        made: Any = {"__name__": "session_displays", "agent": names.get("current")}
+        exec(compile(names["displays_source"], "python_displays.py", "exec"), made)
+        names["displays_names"] = made
+    return names["displays_names"]
 
 
 def is_figure(value: Any) -> bool:
@@ -225,85 +255,6 @@ def picture(figure: Any) -> bytes:
     file = io.BytesIO()
     figure.savefig(file, format="png", bbox_inches="tight")
     return file.getvalue()
-
-
-class Handle:
-    """A display that can be updated."""
-
-    def __init__(self, agent: Any, display_id: Any) -> None:
-        self.agent, self.display_id = agent, display_id
-
-    def display(self, value: Any, **options: Any) -> Any:
-        """Show a value under this ID once more."""
-        self.agent.display(value, display_id=self.display_id, **options)
-
-    def update(self, value: Any, **options: Any) -> None:
-        """Replace what is shown under this ID."""
-        self.agent.display(value, display_id=self.display_id, update=True, **options)
-
-
-class Rich:
-    """Data of one MIME type, for ``IPython.display`` in images without IPython."""
-
-    mime = "text/plain"
-    binary = False
-
-    def __init__(
-        self,
-        data: Any = None,
-        url: Any = None,
-        filename: Any = None,
-        metadata: Any = None,
-        **options: Any,
-    ) -> None:
-        if filename is not None:
-            with open(filename, "rb") as file:
-                data = file.read()
-            if not self.binary:
-                data = data.decode("utf-8")
-        self.data, self.url, self.metadata, self.options = data, url, metadata or {}, options
-
-    def _repr_mimebundle_(self, include: Any = None, exclude: Any = None) -> Any:
-        return {self.mime: self.data, "text/plain": object.__repr__(self)}, {
-            self.mime: self.metadata
-        } if self.metadata else {}
-
-
-def kind_of_data(name: Any, mime: Any, binary: Any = False) -> Any:
-    """Return a class for data of one MIME type."""
-    return type(name, (Rich,), {"mime": mime, "binary": binary})
-
-
-class Image(Rich):
-    """A picture: PNG, JPEG, GIF or SVG, by its first bytes; of a URL, an HTML image."""
-
-    binary = True
-
-    def __init__(
-        self,
-        data: Any = None,
-        url: Any = None,
-        filename: Any = None,
-        width: Any = None,
-        height: Any = None,
-        **options: Any,
-    ) -> None:
-        if isinstance(data, str):
-            if data.startswith(("http:", "https:")):
-                data, url = None, data
-            else:
-                data, filename = None, data
-        Rich.__init__(self, data, url, filename, **options)
-        size = (("width", width), ("height", height))
-        self.metadata = {name: number for name, number in size if number is not None}
-
-    def _repr_mimebundle_(self, include: Any = None, exclude: Any = None) -> Any:
-        if self.data is None:
-            size = "".join(' {}="{}"'.format(*item) for item in self.metadata.items())
-            return {"text/html": f'<img src="{self.url}"{size}/>'}
-        starts = ((b"\xff\xd8", "image/jpeg"), (b"GIF8", "image/gif"), (b"<", "image/svg+xml"))
-        mime = next((kind for start, kind in starts if self.data.startswith(start)), "image/png")
-        return {mime: self.data}, {mime: self.metadata} if self.metadata else {}
 
 
 class DisplayModule:
@@ -340,16 +291,18 @@ class _DisplayLoader:
         if self.real is not None:
             module.__spec__, module.__file__ = self.real, self.real.origin
             self.real.loader.exec_module(module)
+            # Its own functions call each other by the names of these modules.
+            inner = ("IPython.core.display_functions", "IPython.core.display")
+            for name in inner:
+                known = sys.modules.get(name)
+                for key in self.functions:
+                    if known is not None and hasattr(known, key):
+                        setattr(known, key, self.functions[key])
         elif module.__name__ == "IPython":
             module.version_info, module.__version__ = (8, 0), "8.0"
             module.get_ipython = lambda: None
         else:
-            names = ("HTML", "text/html"), ("Markdown", "text/markdown"), ("Latex", "text/latex")
-            more = ("Math", "text/latex"), ("SVG", "image/svg+xml"), ("JSON", "application/json")
-            last = ("Javascript", "application/javascript"), ("Pretty", "text/plain")
-            for name, mime in names + more + last:
-                setattr(module, name, kind_of_data(name, mime))
-            module.Image, module.DisplayHandle = Image, Handle
+            displays()["fill"](module)
         if module.__name__ == "IPython.display":
             module.__dict__.update(self.functions)
 
@@ -361,7 +314,7 @@ class Agent:
         self.source, self.wire = source, wire
         self.requests: Any = queue.Queue()
         self.replies: Any = queue.Queue()
-        self.running, self.count, self.displays = False, 0, 0
+        self.running, self.count = False, 0
         self.main = types.ModuleType("__main__")
         self.main.__dict__.update({"__builtins__": builtins, "display": self.display})
         self.names = self.main.__dict__
@@ -427,18 +380,24 @@ class Agent:
         """Show values as IPython's ``display`` does."""
         display_id = options.pop("display_id", None)
         if display_id is True:
-            self.displays += 1
-            display_id = f"session-{os.getpid()}-{self.displays}"
+            display_id = os.urandom(16).hex()
         if options.pop("clear", False):
             self.clear(True)
         for value in values:
-            data, metadata = (value, {}) if options.get("raw") else representation(value)
+            if options.get("raw"):
+                data, metadata = {mime: encodable(mime, value[mime]) for mime in value}, {}
+            else:
+                only = options.get("include"), options.get("exclude")
+                data, metadata = representation(value, *only)
             if data is not None:
                 metadata = dict(metadata or {}, **(options.get("metadata") or {}))
                 self.publish(
                     data, metadata, display_id=display_id, update=options.get("update", False)
                 )
-        return Handle(self, display_id) if display_id else None
+        if not display_id or options.get("update"):
+            return None
+        real: Any = sys.modules.get("IPython.core.display_functions")
+        return (real.DisplayHandle if real else displays()["DisplayHandle"])(display_id)
 
     def publish(
         self,
@@ -588,7 +547,8 @@ class Agent:
             with open(path, "wb") as file:
                 file.write(frame["body"])
             load = self.tools()["load"]
-            self.names[frame["name"]] = load(frame["name"], path, frame["kind"], frame["index"])
+            about = frame["kind"], frame["index"], frame.get("dtypes")
+            self.names[frame["name"]] = load(frame["name"], path, *about)
         finally:
             shutil.rmtree(folder, ignore_errors=True)
 
@@ -642,6 +602,11 @@ class Agent:
                 except (TypeError, ValueError):
                     text = f"{name}: {type(value).__name__}\n\n"
                 text += inspect.getdoc(value) or plain(value)[:2000]
+                if frame.get("detail"):
+                    try:
+                        text += "\n\n" + inspect.getsource(value)
+                    except (TypeError, OSError):
+                        pass
             except (NameError, AttributeError):
                 pass
         self.wire.send("inspection", text=text)
@@ -666,6 +631,7 @@ def main() -> None:
     """Take over this process and serve the session."""
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     agent = Agent(globals()["source"], Wire(os.dup(1)))
+    globals()["current"] = agent
     agent.take_over()
     reader = threading.Thread(target=agent.read, name="session-reader")
     reader.daemon = True

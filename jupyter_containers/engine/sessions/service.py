@@ -7,11 +7,12 @@ removes the container.
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, Any, Unpack
 
 from jupyter_containers.engine.collection import Collection, Items
 from jupyter_containers.engine.images.image import Image
+from jupyter_containers.engine.sessions.languages import LANGUAGES, Language, language_of
 from jupyter_containers.engine.sessions.languages import language as language_named
 from jupyter_containers.engine.sessions.outputs import MOST_OUTPUT_BYTES
 from jupyter_containers.engine.sessions.sandbox import CLOSED, contained
@@ -26,6 +27,7 @@ from jupyter_containers.store.owner import Owner
 if TYPE_CHECKING:
     from jupyter_containers.engine.containers.container import Container
     from jupyter_containers.engine.containers.service import ContainerService
+    from jupyter_containers.engine.images.service import ImageService
 
 LABEL, OWNER = "jupyter-containers.session", "jupyter-containers.session.owner"
 # The main process: ends at once on request, and reaps orphans of the cells.
@@ -37,8 +39,14 @@ class SessionService(Collection[Session]):
 
     noun = "sessions"
 
-    def __init__(self, containers: ContainerService, result_bytes: int) -> None:
-        self._containers, self._result_bytes = containers, result_bytes
+    def __init__(
+        self,
+        containers: ContainerService,
+        result_bytes: int,
+        images: ImageService | None = None,
+    ) -> None:
+        """``images`` know the commands of images, which choose the language."""
+        self._containers, self._images, self._result_bytes = containers, images, result_bytes
         self._sessions: dict[str, Session] = {}
 
     @with_keywords(RunFlags)
@@ -46,7 +54,7 @@ class SessionService(Collection[Session]):
         self,
         image: str | Image,
         *,
-        language: str = "python",
+        language: str = "",
         timeout: float | None = None,
         output_bytes: int = MOST_OUTPUT_BYTES,
         emit: EventSink = discard,
@@ -54,6 +62,7 @@ class SessionService(Collection[Session]):
     ) -> Session:
         """Start a container of an image, and in it a process that runs cells.
 
+        ``language`` is ``python``, ``r``, ``node`` or ``shell``, by default what the image has.
         ``timeout`` (seconds) and ``output_bytes`` bound each cell; ``flags`` are those of ``run``.
         Raises :class:`UnsupportedError` if the image lacks the language or ``/bin/sh``.
         """
@@ -64,7 +73,7 @@ class SessionService(Collection[Session]):
         self,
         image: str | Image,
         *,
-        language: str = "python",
+        language: str = "",
         timeout: float | None = 60.0,
         output_bytes: int = 1 << 20,
         emit: EventSink = discard,
@@ -116,7 +125,8 @@ class SessionService(Collection[Session]):
         flags: dict[str, Any],
         change: Callable[[Any], dict[str, Any]],
     ) -> Session:
-        spoken = language_named(language)
+        if language:
+            language_named(language)
         self._remove_abandoned()
         name = flags.get("name")
         if name in self._sessions:
@@ -124,14 +134,14 @@ class SessionService(Collection[Session]):
                 f"a session {name} is running", hint=f"%container session stop {name}"
             )
         labels = {**parse_labels(flags.pop("label", None) or ()), OWNER: str(Owner.current())}
-        labels[LABEL] = language
+        labels[LABEL] = language or "any"
         flags |= {"detach": True, "rm": True, "label": labels, "entrypoint": "/bin/sh"}
         container: Container = self._containers.run(image, ["-c", _WAIT], emit=emit, **flags)  # type: ignore[assignment]  # detached
         session = Session(
             self._containers,
             container.id,
             container.name,
-            spoken,
+            self._languages(language, container),
             result_bytes=self._result_bytes,
             output_bytes=output_bytes,
             timeout=timeout,
@@ -145,6 +155,17 @@ class SessionService(Collection[Session]):
             raise
         self._sessions[session.name] = session
         return session
+
+    def _languages(self, name: str, container: Container) -> Sequence[Language]:
+        """Return the languages to try: the one named, that of the image's command, else all."""
+        if name:
+            return (language_named(name),)
+        found = None
+        if self._images is not None:
+            config = self._images.get(container.image_id).inspect().get("Config") or {}
+            words = [config.get("Cmd") or (), config.get("Entrypoint") or ()]
+            found = next(filter(None, map(language_of, words)), None)
+        return tuple(LANGUAGES.values()) if found is None else (found,)
 
     def _remove_abandoned(self) -> None:
         """Remove the containers of sessions whose Python process is dead."""

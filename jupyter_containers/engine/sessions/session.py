@@ -10,7 +10,7 @@ from __future__ import annotations
 import os
 import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from contextlib import suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
@@ -110,7 +110,7 @@ class Session:
         containers: ContainerService,
         container: str,
         name: str,
-        language: Language,
+        languages: Sequence[Language],
         *,
         result_bytes: int,
         output_bytes: int,
@@ -119,12 +119,15 @@ class Session:
         on_stop: Callable[[], object],
     ) -> None:
         self._containers, self.container_id, self.name = containers, container, name
-        self._language, self._change, self._on_stop = language, change, on_stop
+        self._languages, self._language = languages, languages[0]
+        self._change, self._on_stop = change, on_stop
         self._result_bytes, self._output_bytes, self._timeout = result_bytes, output_bytes, timeout
         self._lock = threading.RLock()
         self._agent: Agent | None = None
         self._cells = self._memory_kills = 0
         self.version, self._reads_parquet = "", False
+        self.running = ""
+        """The first line of the cell that runs; empty while none does."""
 
     def __enter__(self) -> Session:
         return self
@@ -176,12 +179,16 @@ class Session:
         """
         with self._lock:
             self._cells += 1
+            self.running = next(filter(None, map(str.strip, code.splitlines())), "")
             collector = Collector(on_output, self._output_bytes, self._change)
             limit = self._timeout if timeout is None else timeout
             deadline = None if limit is None else time.monotonic() + limit
             run = _Run(collector, on_input, deadline, cancel or CancelToken())
             began = time.monotonic()
-            self._request(run, "run", code=code, name=name or f"<cell {self._cells}>")
+            try:
+                self._request(run, "run", code=code, name=name or f"<cell {self._cells}>")
+            finally:
+                self.running = ""
             if run.interrupted:
                 raise KeyboardInterrupt
             if collector.dropped and not run.stopped_by:
@@ -199,6 +206,8 @@ class Session:
     def push(self, **values: Any) -> None:
         """Set variables: DataFrames, arrays, numbers, text, bytes, lists and dicts, files."""
         for name, value in values.items():
+            if self._language.name != "python" and value_files.kind_of(value) == "array":
+                value = value.tolist()
             file_name = value_files.file_name(name, value)
             if file_name.endswith(".parquet") and not self._reads_parquet:
                 file_name = f"{name}.csv"
@@ -207,8 +216,8 @@ class Session:
                 written = value_files.write(name, value, path)
                 source = Path(value) if written.kind == "path" else path
                 body = source.read_bytes()
-            fields = {"kind": written.kind, "index": written.index, "file": file_name}
-            self._ask("push", body, name=name, **fields)
+            about = {"kind": written.kind, "index": written.index, "dtypes": {**written.dtypes}}
+            self._ask("push", body, name=name, file=file_name, **about)
 
     def pull(self, name: str) -> Any:
         """Return the value of a variable, read as data and never as code.
@@ -232,9 +241,9 @@ class Session:
                 return [str(match) for match in found], frame.get("start", position)
         return [], position
 
-    def inspect(self, code: str, position: int) -> str:
-        """Return signature and documentation of the name at a position of a cell."""
-        frames = self._ask("inspect", code=code, position=position)
+    def inspect(self, code: str, position: int, detail: int = 0) -> str:
+        """Return signature and documentation of the name at a position; its source with detail."""
+        frames = self._ask("inspect", code=code, position=position, detail=detail)
         return next((one.get("text", "") for one in frames if one.type == "inspection"), "")
 
     # -- life ------------------------------------------------------------------------------------
@@ -261,16 +270,19 @@ class Session:
 
     def start(self) -> None:
         """Start the process; raise :class:`UnsupportedError` if the image lacks the language."""
-        for command in self._language.commands:
-            agent = Agent(self._execute, command, self._result_bytes)
-            agent.start(self._language.program())
-            ready = self._greeting(agent)
-            if ready is None:
-                continue
-            self._agent, self.version = agent, ready.get("version", "")
-            self._reads_parquet = ready.get("parquet", False)
-            return
-        tried = " or ".join(command[0] for command in self._language.commands)
+        for language in self._languages:
+            for command in language.commands:
+                dialect = language.dialect(self._result_bytes)
+                agent = Agent(self._execute, command, dialect)
+                agent.start(language.program(dialect))
+                ready = self._greeting(agent)
+                if ready is None:
+                    continue
+                self._languages, self._language, self._agent = (language,), language, agent
+                self.version = ready.get("version", "")
+                self._reads_parquet = ready.get("parquet", False)
+                return
+        tried = " or ".join(language.tried for language in self._languages)
         raise UnsupportedError(
             f"the image of session {self.name} has no {tried}",
             capability=self._language.name,

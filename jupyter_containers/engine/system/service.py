@@ -75,6 +75,8 @@ class SystemService:
         }
         if kind in services:
             return services[kind].names()
+        if kind == "session":
+            return []  # they belong to a kernel, which knows their names
         raise InvalidArgumentError(f"unknown kind {kind!r}", hint=f"one of {', '.join(_KINDS)}")
 
     def inspect(self, name: str, kind: str | None = None, *, size: bool = False) -> dict[str, Any]:

@@ -14,7 +14,8 @@ export interface Port {
  * A container; `exit_code` is -1 before its first end.
  *
  * `status` is the text of `ps`, with `{age}` in place of the time since `since`.
- * `project` and `service` are those of a Compose file, empty for other containers.
+ * `project` and `service` are those of a Compose file, empty for other containers; `session`
+ * is the language of a session, `any` if the image chose it.
  */
 export interface ContainerItem {
   id: string;
@@ -30,6 +31,7 @@ export interface ContainerItem {
   ports: Port[];
   project: string;
   service: string;
+  session: string;
 }
 
 /** An image; without names it is dangling.  `containers` were created from it. */
@@ -84,12 +86,17 @@ export interface RegistryItem {
   credentials: boolean;
 }
 
-/** The current usage of a container; `memory_limit` is 0 for none. */
+/**
+ * The current usage of a container; `memory_limit` is 0 for none.
+ *
+ * `cell` is the first line of the cell that runs in this kernel's session.
+ */
 export interface Usage {
   id: string;
   cpu: number;
   memory: number;
   memory_limit: number;
+  cell: string;
 }
 
 /**

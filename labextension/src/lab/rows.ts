@@ -212,10 +212,10 @@ function container(item: ContainerItem, client: Client, view: View): Shown {
   return {
     title: item.name,
     right: usage ? `${usage.cpu.toFixed(usage.cpu < 10 ? 1 : 0)} % · ${binarySize(usage.memory)}` : "",
-    below: `${busy ?? status(item, view.now)} · ${item.image}`,
+    below: `${busy ?? (usage?.cell ? `runs ${usage.cell}` : status(item, view.now))} · ${item.image}`,
     mark: "dot",
     state: item.state === "exited" && item.exit_code ? "failed" : item.state,
-    ...(item.health && alive(item) ? { badge: item.health } : {}),
+    ...(item.health && alive(item) ? { badge: item.health } : item.session ? { badge: "session" } : {}),
     links: item.ports.filter((port) => port.text.includes("→")),
     hint: `${item.command}\n${item.id}`,
     quick: [

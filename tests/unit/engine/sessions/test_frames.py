@@ -12,7 +12,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from jupyter_containers.engine.containers import inside_python
-from jupyter_containers.engine.sessions import python_agent
+from jupyter_containers.engine.sessions import python_agent, python_displays
 from jupyter_containers.engine.sessions.frames import Frame, FrameReader, encoded
 from jupyter_containers.errors import SessionProtocolError
 
@@ -71,5 +71,8 @@ def test_a_field_of_another_type_is_its_default(value: object) -> None:
 
 
 def test_the_agent_is_a_program_for_python_3_6() -> None:
-    ast.parse(Path(python_agent.__file__).read_text(), feature_version=(3, 6))
-    ast.parse(Path(inside_python.__file__).read_text(), feature_version=(3, 7))
+    programs = {python_agent: (3, 6), python_displays: (3, 6), inside_python: (3, 7)}
+    for module, version in programs.items():
+        text = Path(str(module.__file__)).read_text()
+        ast.parse(text, feature_version=version)
+        assert "jupyter_containers" not in text, "it runs in images without this package"
