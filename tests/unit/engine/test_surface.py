@@ -18,7 +18,7 @@ SURFACE = {
     "containers": COLLECTION
     | {
         "attach", "commit", "copy", "create", "diff", "exec", "explain",
-        "export", "folder", "health", "inspect", "kill", "log_details", "logs", "pause",
+        "export", "folder", "health", "inspect", "kill", "listen", "log_details", "logs", "pause",
         "port", "prune", "remove", "rename", "restart", "run",
         "run_terminal", "start", "stats", "stop", "terminal",
         "to_dataframe", "top", "unpause", "update", "wait",
