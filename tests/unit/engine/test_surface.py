@@ -46,7 +46,10 @@ SURFACE = {
     "stores": {"list", "map", "share", "unmap", "unshare"},
     "applications": COLLECTION | {"compose"},
     "workloads": {"map", "service"},
-    "sessions": {"everything", "get", "list", "restart", "sandbox", "start", "stop"},
+    "sessions": {
+        "asynchronous", "close", "everything", "get", "list", "logs", "pool", "remove", "restart",
+        "sandbox", "start", "stop",
+    },
     "system": {
         "check", "df", "disk_details", "doctor", "events", "info", "inspect", "names", "prune",
         "prune_preview", "reset",
