@@ -7,6 +7,7 @@ are Docker's; a flag's keyword is the field of :mod:`jupyter_containers.options`
 from __future__ import annotations
 
 from jupyter_containers.commands.grammar import (
+    assistants,
     builds,
     compose,
     containers,
@@ -44,6 +45,7 @@ VERBS: tuple[Verb, ...] = (
     *containers.VERBS,
     *workloads.VERBS,
     *sessions.VERBS,
+    *assistants.VERBS,
     *images.VERBS,
     *builds.VERBS,
     *compose.VERBS,
