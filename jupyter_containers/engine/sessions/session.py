@@ -258,7 +258,7 @@ class Session:
             self._launcher.install(self._launched, packages, manager, index, timeout)
             # The folder of a user's packages may be new.
             code = "import importlib, site; importlib.invalidate_caches(); "
-            code += "site.addsitedir(site.getusersitepackages()); del importlib, site"
+            code = f"exec({code + 'site.addsitedir(site.getusersitepackages())'!r}, {{}})"
             if self.language == "python" and manager == "pip":
                 run = _Run(Collector(_show_nothing, 1 << 16), _answer_nothing, None, CancelToken())
                 self._request(run, "run", code=code, name="<install>")
