@@ -11,6 +11,7 @@ from jupyter_containers.commands.grammar import (
     builds,
     compose,
     containers,
+    contexts,
     images,
     kernels,
     magics,
@@ -30,6 +31,7 @@ GROUPS = {
     "network": "Manage networks",
     "volume": "Manage volumes",
     "registry": "Manage registries",
+    "context": "Manage contexts: the places where containers run",
     "kernel": "Run notebooks' kernels in containers",
     "session": "Run cells in containers that keep their variables",
     "magics": "Load the magics in every kernel",
@@ -55,6 +57,7 @@ VERBS: tuple[Verb, ...] = (
     *stores.VERBS,
     *kernels.VERBS,
     *magics.VERBS,
+    *contexts.VERBS,
     *system.VERBS,
 )
 

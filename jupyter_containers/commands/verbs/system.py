@@ -43,7 +43,7 @@ def inspect_image(session: Session, parsed: Parsed) -> Document | Lines[str]:
     platform = platform_of(parsed)
     if not platform:
         return _inspect(session, parsed, "image")
-    return _described(lambda name: session.engine.images.inspect(name, **platform), parsed)
+    return described(lambda name: session.engine.images.inspect(name, **platform), parsed)
 
 
 def inspect_network(session: Session, parsed: Parsed) -> Document | Lines[str]:
@@ -59,10 +59,11 @@ def inspect_volume(session: Session, parsed: Parsed) -> Document | Lines[str]:
 def _inspect(session: Session, parsed: Parsed, kind: str | None) -> Document | Lines[str]:
     engine = session.engine
     size = bool(parsed.flag("size"))
-    return _described(lambda name: engine.system.inspect(name, kind=kind, size=size), parsed)
+    return described(lambda name: engine.system.inspect(name, kind=kind, size=size), parsed)
 
 
-def _described(describe: Callable[[str], dict[str, Any]], parsed: Parsed) -> Document | Lines[str]:
+def described(describe: Callable[[str], dict[str, Any]], parsed: Parsed) -> Document | Lines[str]:
+    """Return the documents of the named objects, or their text by a template."""
     form = parsed.flag("format")
     shown: Callable[[list[dict[str, Any]]], Document | Lines[str]] = Document
     if form and form != "json":
@@ -167,9 +168,11 @@ class Findings(Table[Any]):
     """The capabilities of this machine; a terminal shows the purpose only of missing ones."""
 
     exit_status = 0
+    remark = ""
 
     def __str__(self) -> str:
-        return text_table(_DOCTOR_TEXT, self.rows())
+        table = text_table(_DOCTOR_TEXT, self.rows())
+        return f"{table}\n\n{self.remark}" if self.remark else table
 
 
 def doctor(session: Session, parsed: Parsed) -> Any:
@@ -184,6 +187,7 @@ def doctor(session: Session, parsed: Parsed) -> Any:
         return listing(report.capabilities, _DOCTOR, lambda item: [_capability_row(item)], parsed)
     findings = Findings(report.capabilities, _DOCTOR, lambda item: [_capability_row(item)])
     findings.exit_status = 0 if report.healthy else 1
+    findings.remark = report.remark
     return findings
 
 

@@ -31,10 +31,11 @@ _INSTALL = "apt-get install "
 
 @dataclass(frozen=True, slots=True)
 class DoctorReport:
-    """The capabilities of a host, for ``root`` or another user."""
+    """The capabilities of a host, for ``root`` or another user; ``remark`` is a text below."""
 
     capabilities: tuple[Capability, ...]
     root: bool = True
+    remark: str = ""
 
     @property
     def healthy(self) -> bool:
