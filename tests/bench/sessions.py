@@ -5,6 +5,7 @@ The store is their own; Docker has nothing to compare with.
 
 from __future__ import annotations
 
+import contextlib
 import os
 from collections.abc import Callable
 from pathlib import Path
@@ -91,12 +92,18 @@ def _branches(engine: Engine, rounds: int) -> list[Row]:
 
 def _residence(engine: Engine) -> Row:
     """Return the memory of all processes that a session adds: conmon, the runtime, the agent."""
-    before = _all()
     with engine.sessions.start(_IMAGE, network="none") as session:
         session.run("1").check()
-        used = memory.total(_all() - before, "Pss")
+        used = memory.total(_processes(session.container_id), "Pss")
     return Row("Session: memory beside the notebook", "MB", Series((used,)), limit=20)
 
 
-def _all() -> set[int]:
-    return {int(entry) for entry in os.listdir("/proc") if entry.isdigit()}
+def _processes(container: str) -> set[int]:
+    """Return the processes that name a container, or are in its control group."""
+    found = set()
+    for entry in filter(str.isdigit, os.listdir("/proc")):
+        for file in ("cmdline", "cgroup"):
+            with contextlib.suppress(OSError):
+                if container in Path(f"/proc/{entry}/{file}").read_text():
+                    found.add(int(entry))
+    return found
