@@ -73,7 +73,7 @@ def sessions(engine: Engine) -> Iterator[SessionService]:
             return socket.create_connection(server.server_address[:2])
 
         proxy: Any = partial(Egress, resolve=lambda host, port: [PUBLIC], connect=connect)
-        service = SessionService(engine.containers, engine.settings.result_max_bytes, proxy)
+        service = SessionService(engine.containers, engine.settings.result_max_bytes, proxy=proxy)
         yield service
         service.close()
         server.shutdown()

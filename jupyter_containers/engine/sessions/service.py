@@ -44,6 +44,7 @@ class SessionService(Collection[Session]):
         self,
         containers: ContainerService,
         result_bytes: int,
+        *,
         proxy: Callable[..., Egress] | None = None,
     ) -> None:
         self._containers, self._result_bytes = containers, result_bytes
