@@ -2,8 +2,13 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+from types import ModuleType
+
 import pytest
 
+from jupyter_containers.engine.containers import inside_python
+from jupyter_containers.engine.sessions import python_agent
 from jupyter_containers.engine.sessions.history import CellLog
 from jupyter_containers.engine.sessions.outputs import CellError, Output
 from jupyter_containers.engine.sessions.packages import installation
@@ -73,3 +78,11 @@ def test_an_installation_names_the_hosts_that_it_needs() -> None:
     assert "deb.debian.org" in installation(["curl"], "apt", "").hosts
     with pytest.raises(InvalidArgumentError):
         installation(["a"], "pip", "file:///etc")
+
+
+@pytest.mark.parametrize("program", [inside_python, python_agent])
+def test_programs_of_containers_import_nothing_of_this_package(program: ModuleType) -> None:
+    """Seen to fail with the lazy modules in ``inside_python``: no value crossed any more."""
+    text = Path(str(program.__file__)).read_text()
+    assert "import jupyter_containers" not in text
+    assert "from jupyter_containers" not in text
