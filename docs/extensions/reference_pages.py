@@ -30,6 +30,7 @@ PARTS = {
     "compose": "Applications of Compose files",
     "workloads": "Work over many containers",
     "sessions": "Cells in containers",
+    "assistants": "Sessions for assistants",
     "stores": "Shared image stores",
     "kernels": "Kernels in containers",
     "magics": "The magics in every kernel",

@@ -19,6 +19,8 @@ from jupyter_containers.options.groupflags import ConnectFlags, CreateNetworkFla
 from jupyter_containers.runtime.keys import USUAL_KEYS
 
 if TYPE_CHECKING:
+    from socket import socket
+
     from jupyter_containers.engine.containers.container import Container
     from jupyter_containers.engine.containers.filesystems import FileChange
     from jupyter_containers.engine.containers.folders import FolderEntry
@@ -232,9 +234,13 @@ class ContainerBackend(Protocol):
         message: str = "",
         author: str = "",
         pause: bool = True,
+        files_only: bool = False,
         cancel: CancelToken | None = None,
     ) -> Image:
         """Create an image from a container's files and configuration, with the container paused."""
+
+    def listen(self, name: str, port: int) -> socket:
+        """Return a socket that listens on 127.0.0.1 inside a running container's network."""
 
     def list(
         self,

@@ -83,7 +83,9 @@ class Engine:
         self._sweep_first()
 
     def close(self) -> None:
-        """Close the store; running containers keep running."""
+        """End the sessions and close the store; other running containers keep running."""
+        if "sessions" in self.__dict__:
+            self.sessions.close()
         self._context.close()
 
     def __enter__(self) -> Engine:

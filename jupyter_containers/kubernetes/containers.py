@@ -750,6 +750,10 @@ class ClusterContainers(Collection[Container]):
             emit=emit,
         )
 
+    def listen(self, name: str, port: int) -> NoReturn:  # noqa: ARG002  # refused
+        """Refuse: the namespace of a pod's network is its node's."""
+        raise missing("an allow list of hosts", "a NetworkPolicy limits a pod's network")
+
     def folder(self, name: str, path: str) -> NoReturn:  # noqa: ARG002  # refused
         """Refuse: the files of a container are on its node."""
         raise missing("a view of folders", _ON_NODE)

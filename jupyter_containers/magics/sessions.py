@@ -15,6 +15,7 @@ from jupyter_containers.engine.interrupts import answered
 from jupyter_containers.errors import InvalidArgumentError, SessionNotFoundError
 from jupyter_containers.magics.live import LiveOutput
 from jupyter_containers.magics.session_help import question
+from jupyter_containers.printable import printable
 
 if TYPE_CHECKING:
     from jupyter_containers.engine import Engine
@@ -89,8 +90,11 @@ class SessionCells:
             raise answered(text) from interrupt
         finally:
             live.close()
-        if done.stopped_by == "time" and done.error is not None:
-            sys.stderr.write("the time limit was reached, and the cell was interrupted\n")
+        sentences = done.refused
+        if done.error is not None and done.reason:
+            sentences = (*sentences, done.reason)
+        for sentence in sentences:
+            sys.stderr.write(f"{printable(sentence)}\n")
         done.check()
         self._shell.push({name: session.pull(name) for name in parsed.flag("result", ())})
 

@@ -97,7 +97,9 @@ class RemoteEngine:
             return self._link
 
     def close(self) -> None:
-        """End the worker; containers keep running."""
+        """End the sessions and the worker; other containers keep running."""
+        if "sessions" in self.__dict__ and self._link is not None and self._link.alive:
+            self.sessions.close()
         with self._opening:
             link, self._link = self._link, None
         if link is not None:
@@ -393,6 +395,8 @@ class _Exchange:
                 return _RemoteIterator(self._link, number, self._tokens)
             case ("session", number, container_id, index):
                 return RemoteSession(self._link, number, container_id, descriptors[index])
+            case ("socket", index):
+                return socket.socket(fileno=descriptors[index])
         raise ValueError(f"unknown reference {reference!r}")
 
 

@@ -175,6 +175,9 @@ class Worker:
         if type(value).__name__ in _SESSIONS:
             descriptors.append(value.descriptor)
             return ("session", self._keep(value), value.container_id, len(descriptors) - 1)
+        if isinstance(value, socket.socket):  # a copy goes to the caller; this one is dropped
+            descriptors.append(value.fileno())
+            return ("socket", len(descriptors) - 1)
         return None
 
     def _keep(self, value: Any) -> int:

@@ -21,7 +21,7 @@ from tests.bench.table import Row, line_of, markdown, table_in, updated
 GROUPS = (
     *("runs", "execs", "commands", "crowds", "builds", "residents", "loads"),
     *("transfers", "layers", "archives", "listings", "peaks", "networks", "notebook", "panel"),
-    *("compose", "rootless", "api"),
+    *("compose", "rootless", "api", "sessions"),
 )
 
 
@@ -39,7 +39,7 @@ def main(arguments: list[str]) -> int:
     if os.geteuid() != 0:
         parser.error("needs root: two engines are started")
     if not isolation.isolated():
-        if {"builds", "rootless"} & set(options.only or GROUPS):
+        if {"builds", "rootless", "sessions"} & set(options.only or GROUPS):
             tutorial.prepare()
         return isolation.enter(arguments)
     isolation.bring_up_loopback()
@@ -139,6 +139,11 @@ def measured(groups: list[str], *, quick: bool) -> tuple[str, list[str]]:
                 figures = Figures(place, contest.engine, docker, "bench/busybox")
                 return figures.rows(5 if quick else 21, 100 if quick else 1000)
 
+            def sessions() -> list[Row]:
+                from tests.bench import sessions
+
+                return sessions.rows(folder, 5 if quick else 21)
+
             try:
                 measures: dict[str, Callable[[], list[Row]]] = {
                     "runs": contest.runs,
@@ -159,6 +164,7 @@ def measured(groups: list[str], *, quick: bool) -> tuple[str, list[str]]:
                     "compose": compose,
                     "rootless": rootless,
                     "api": api,
+                    "sessions": sessions,
                 }
                 rows, failed = _taken(measures, [name for name in GROUPS if name in groups])
                 version = docker("version", "--format", "{{.Server.Version}}")

@@ -201,6 +201,29 @@ def test_a_build_runs_changes_owners_and_is_the_same_image(account: Account) -> 
         assert account.container("run --rm --network none app:1 id -u") == "9\n"
 
 
+def test_a_kernel_listens_in_a_container_without_a_network(account: Account) -> None:
+    """The socket is made in the worker, and its connections are accepted in the kernel."""
+    told = account.python(
+        """
+import threading
+from jupyter_containers import Engine
+with Engine() as e:
+    with e.run("busybox", ["sleep", "100"], detach=True, network="none", rm=True) as c:
+        listener = e.containers.listen(c.name, 3128)
+        def answer():
+            client, _ = listener.accept()
+            client.sendall(b"from the kernel")
+            client.close()
+        thread = threading.Thread(target=answer)
+        thread.start()
+        print(c.exec(["nc", "127.0.0.1", "3128"]).output)
+        thread.join()
+        listener.close()
+"""
+    )
+    assert told == "from the kernel\n"
+
+
 def test_a_kernels_engine_works_in_a_process_of_its_own(account: Account) -> None:
     told = account.python(
         """

@@ -18,6 +18,7 @@ _MODULES = (
     "containers",
     "workloads",
     "sessions",
+    "assistants",
     "images",
     "builds",
     "compose",

@@ -60,8 +60,26 @@ VERBS: tuple[Verb, ...] = (
         "End sessions and remove their containers",
         Call("sessions.stop", "names", each="names"),
         operands=(_NAMES,),
-        aliases=("session rm",),
         examples=(("session stop py311", ""),),
+    ),
+    Verb(
+        "session rm",
+        "Remove sessions that run no cell, with their containers",
+        Call("sessions.remove", "names", each="names"),
+        (Flag("force", "Remove a session that runs a cell, too", "bool", "f"),),
+        operands=(_NAMES,),
+        examples=(("session rm -f py311", "whatever it does"),),
+    ),
+    Verb(
+        "session logs",
+        "Show the text of a session's cells: output, results, errors",
+        "sessions:logs",
+        (
+            Flag("tail", "Show only the last n lines", "text", "n"),
+            Flag("timestamps", "Show times", "bool", "t"),
+        ),
+        (Operand("name", "SESSION"),),
+        examples=(("session logs --tail 20 py311", "the last 20 lines"),),
     ),
 )
 
@@ -76,6 +94,10 @@ SANDBOX_CELL = Verb(
     "sandbox",
     "Run the cell's text in a closed container that is removed afterwards",
     "sessions:start",
-    (*_DATA, *_START),
+    (
+        *_DATA,
+        *_START,
+        Flag("allow", "Let it reach this host, by name or *.DOMAIN", "list", metavar="HOST"),
+    ),
     (Operand("image", "IMAGE", "optional"),),
 )

@@ -5,14 +5,16 @@ from __future__ import annotations
 from collections.abc import Iterable
 from typing import TYPE_CHECKING, Any
 
-from jupyter_containers.commands.render.results import Table
+from jupyter_containers.commands.render.results import Log, Table
 from jupyter_containers.commands.render.table import Column, Row
 from jupyter_containers.commands.session import Session
+from jupyter_containers.commands.verbs.looking import tail_of
 from jupyter_containers.commands.words import Parsed
 from jupyter_containers.errors import InvalidArgumentError
 
 if TYPE_CHECKING:
     from jupyter_containers.engine.sessions.session import Session as CellSession
+    from jupyter_containers.runtime.logs import LogLine
 
 _COLUMNS = (
     Column("Name", "NAME"),
@@ -39,6 +41,13 @@ def ls(session: Session, parsed: Parsed) -> Table[CellSession]:
     """List the sessions of this kernel."""
     del parsed
     return Table(session.engine.sessions.list(), _COLUMNS, _rows, "no sessions")
+
+
+def logs(session: Session, parsed: Parsed) -> Log[LogLine]:
+    """Return the text of a session's cells."""
+    tail = tail_of(parsed.flag("tail"))
+    lines = session.engine.sessions.logs(parsed.operands["name"], tail=tail)
+    return Log(lines, parsed.flag("timestamps", False))
 
 
 def start_flags(parsed: Parsed) -> dict[str, Any]:

@@ -59,7 +59,9 @@ class Copying:
                     self.lifecycle.note(record, "archive-path")
                 elif given is not None:
                     record = self.containers.find(given[0])
-                    root = stack.enter_context(self.files.view(writable(record)))
+                    root = stack.enter_context(self.files.view(record))
+                    if record.options.read_only and _on_root(root, given[1]):
+                        writable(record)
                     _copy_in(self.files, source, root, given[1], follow_link, stdin)
                     self.lifecycle.note(record, "extract-to-dir")
             except OSError as error:
@@ -137,6 +139,24 @@ def container_path(text: str) -> tuple[str, str] | None:
 def local_path(path: str) -> str:
     """Return an absolute path; a trailing slash and ``/.``, which have a meaning, stay."""
     return path if path.startswith("/") else f"{os.getcwd()}/{path}"
+
+
+def _on_root(root: Root, path: str) -> bool:
+    """Return whether a path is on the same file system as ``/``, and not on a mount below it."""
+    from jupyter_containers.trees.rooted import split
+
+    parts = split(os.fsencode(root.resolve(path)))
+    while parts:
+        try:
+            folder = root.open(parts, os.O_PATH | os.O_DIRECTORY, links=False)
+        except OSError:
+            parts = parts[:-1]
+            continue
+        try:
+            return os.fstat(folder).st_dev == os.fstat(root.descriptor).st_dev
+        finally:
+            os.close(folder)
+    return True
 
 
 def writable(record: ContainerRecord) -> ContainerRecord:

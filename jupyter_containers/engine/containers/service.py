@@ -56,6 +56,8 @@ from jupyter_containers.runtime.health import read_status
 from jupyter_containers.runtime.keys import USUAL_KEYS, DetachKeys
 
 if TYPE_CHECKING:
+    from socket import socket
+
     from jupyter_containers.engine.containers.data_exchange import Exchange
     from jupyter_containers.engine.containers.explain import Explanation
     from jupyter_containers.engine.containers.filesystems import FileChange, FileSystems
@@ -420,6 +422,15 @@ class ContainerService(Collection[Container]):
             for port in ports
         ]
 
+    def listen(self, name: str, port: int) -> socket:
+        """Return a socket that listens on 127.0.0.1 inside a running container's network.
+
+        Connections are accepted in this process: a service for a container without a network.
+        """
+        from jupyter_containers.engine.containers.listening import listen_inside
+
+        return listen_inside(self._containers.find(name), port)
+
     def _sizes(self, record: ContainerRecord) -> tuple[int, int]:
         """Return the bytes of a container's own files, and of these plus its image's."""
         own = self._context.store.snapshots.size_rw(record.id)
@@ -538,18 +549,22 @@ class ContainerService(Collection[Container]):
         message: str = "",
         author: str = "",
         pause: bool = True,
+        files_only: bool = False,
         cancel: CancelToken | None = None,
     ) -> Image:
         """Create an image from a container's files and configuration, with the container paused.
 
-        ``change`` are Dockerfile instructions for the configuration (CMD, ENV …).
+        ``change`` are Dockerfile instructions for the configuration (CMD, ENV …).  With
+        ``files_only`` the configuration is that of the container's image, without the container's
+        own command, variables and labels.
         """
         from jupyter_containers.oci.reference import Reference
 
+        record = self._containers.find(name)
         image = self._files.commit(
-            self._containers.find(name),
+            record,
             Reference.parse(repository) if repository else None,
-            lambda config: changed(change, config),
+            lambda config: changed(change, record.config if files_only else config),
             message=message,
             author=author,
             pause=pause,

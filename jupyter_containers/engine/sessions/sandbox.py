@@ -10,7 +10,8 @@ from jupyter_containers.lazy_modules import html
 CLOSED: Mapping[str, Any] = {
     "network": "none",
     "read_only": True,
-    "tmpfs": ["/tmp:size=256m,mode=1777"],
+    # Compiled modules of installed packages are mapped; without exec, memfd_create does the same.
+    "tmpfs": ["/tmp:size=256m,mode=1777,exec"],
     "workdir": "/tmp",
     "env": ["HOME=/tmp"],
     "cap_drop": ["ALL"],

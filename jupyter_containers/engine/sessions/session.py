@@ -12,14 +12,17 @@ import threading
 import time
 from collections.abc import Callable, Sequence
 from contextlib import suppress
+from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
 from jupyter_containers.engine.containers import value_files
 from jupyter_containers.engine.sessions.agent import Agent
 from jupyter_containers.engine.sessions.frames import Frame
+from jupyter_containers.engine.sessions.history import CellLog
 from jupyter_containers.engine.sessions.languages import Language
 from jupyter_containers.engine.sessions.outputs import CellError, Collector, Live, Output
+from jupyter_containers.engine.sessions.results import SessionResult, StoppedBy, limit_in
 from jupyter_containers.errors import (
     ContainersError,
     SessionCellError,
@@ -31,12 +34,20 @@ from jupyter_containers.lazy_dataclasses import dataclass, field
 from jupyter_containers.lazy_modules import tempfile
 
 if TYPE_CHECKING:
-    from jupyter_containers.engine.containers.service import ContainerService
+    from collections.abc import Iterator
+
+    from jupyter_containers.engine.images.image import Image
+    from jupyter_containers.engine.sessions.asynchronous import AsyncSession
+    from jupyter_containers.engine.sessions.branches import Snapshot
+    from jupyter_containers.engine.sessions.files import SessionFiles
+    from jupyter_containers.engine.sessions.launching import Launched, Launcher
+    from jupyter_containers.engine.sessions.packages import Manager
+    from jupyter_containers.engine.sessions.recipe import Recipe
+    from jupyter_containers.runtime.logs import LogLine
 
 Ask = Callable[[str, bool], str | None]
 """Returns a line for a prompt, hidden if the second argument is true; None for no input."""
 
-StoppedBy = Literal["", "time", "memory", "output", "interrupt"]
 _GRACE_SECONDS = 2.0
 _TICK_SECONDS = 0.1
 _READY_SECONDS = 60.0
@@ -49,42 +60,6 @@ def _show_nothing(output: Output) -> None:
 def _answer_nothing(prompt: str, hidden: bool) -> str | None:
     del prompt, hidden
     return None
-
-
-@dataclass(frozen=True, slots=True)
-class SessionResult:
-    """The result of a cell.
-
-    ``outputs`` are those of nbformat 4; ``duration`` is in seconds.  ``stopped_by`` names the limit
-    that ended the cell or cut its output, or ``interrupt``.
-    """
-
-    outputs: list[Output]
-    stdout: str
-    stderr: str
-    error: CellError | None
-    duration: float
-    execution_count: int
-    stopped_by: StoppedBy = ""
-
-    @property
-    def ok(self) -> bool:
-        """Whether the cell ended without an error."""
-        return self.error is None
-
-    @property
-    def text(self) -> str:
-        """The value of the last expression as text, empty without one."""
-        for output in self.outputs:
-            if output["output_type"] == "execute_result":
-                return str(output["data"].get("text/plain", ""))
-        return ""
-
-    def check(self) -> SessionResult:
-        """Return this result; raise :class:`SessionCellError` if the cell failed."""
-        if self.error is not None:
-            raise SessionCellError(str(self.error), traceback=self.error.traceback)
-        return self
 
 
 @dataclass(slots=True)
@@ -107,27 +82,41 @@ class Session:
 
     def __init__(
         self,
-        containers: ContainerService,
-        container: str,
-        name: str,
+        launcher: Launcher,
+        launched: Launched,
         languages: Sequence[Language],
         *,
         result_bytes: int,
-        output_bytes: int,
-        timeout: float | None,
-        change: Callable[[Any], dict[str, Any]],
-        on_stop: Callable[[], object],
+        on_stop: Callable[[Session], object],
     ) -> None:
-        self._containers, self.container_id, self.name = containers, container, name
+        self._launcher, self._launched = launcher, launched
+        self._containers = launcher.containers
         self._languages, self._language = languages, languages[0]
-        self._change, self._on_stop = change, on_stop
-        self._result_bytes, self._output_bytes, self._timeout = result_bytes, output_bytes, timeout
+        self._on_stop = on_stop
+        self._result_bytes = result_bytes
         self._lock = threading.RLock()
         self._agent: Agent | None = None
+        self._greeted = True
         self._cells = self._memory_kills = 0
+        self._log = CellLog()
         self.version, self._reads_parquet = "", False
         self.running = ""
         """The first line of the cell that runs; empty while none does."""
+
+    @property
+    def name(self) -> str:
+        """The name of the session and of its container."""
+        return self._launched.name
+
+    @property
+    def container_id(self) -> str:
+        """The ID of its container."""
+        return self._launched.container
+
+    @property
+    def recipe(self) -> Recipe:
+        """What it was started from."""
+        return self._launched.recipe
 
     def __enter__(self) -> Session:
         return self
@@ -180,20 +169,21 @@ class Session:
         with self._lock:
             self._cells += 1
             self.running = next(filter(None, map(str.strip, code.splitlines())), "")
-            collector = Collector(on_output, self._output_bytes, self._change)
-            limit = self._timeout if timeout is None else timeout
+            recipe = self.recipe
+            collector = Collector(on_output, recipe.output_bytes, recipe.change)
+            limit = recipe.timeout if timeout is None else timeout
             deadline = None if limit is None else time.monotonic() + limit
             run = _Run(collector, on_input, deadline, cancel or CancelToken())
-            began = time.monotonic()
+            began, refused = time.monotonic(), self._launched.refusals
             try:
                 self._request(run, "run", code=code, name=name or f"<cell {self._cells}>")
             finally:
                 self.running = ""
             if run.interrupted:
                 raise KeyboardInterrupt
-            if collector.dropped and not run.stopped_by:
-                run.stopped_by = "output"
-            return SessionResult(
+            if not run.stopped_by:
+                run.stopped_by = "output" if collector.dropped else limit_in(collector.error)
+            result = SessionResult(
                 outputs=collector.outputs,
                 stdout=collector.text("stdout"),
                 stderr=collector.text("stderr"),
@@ -201,10 +191,14 @@ class Session:
                 duration=time.monotonic() - began,
                 execution_count=run.count,
                 stopped_by=run.stopped_by,
+                refused=self._launched.refused_since(refused),
             )
+            self._log.add(result)
+            return result
 
     def push(self, **values: Any) -> None:
         """Set variables: DataFrames, arrays, numbers, text, bytes, lists and dicts, files."""
+        self.settle()
         for name, value in values.items():
             if self._language.name != "python" and value_files.kind_of(value) == "array":
                 value = value.tolist()
@@ -224,6 +218,7 @@ class Session:
 
         Raises :class:`SessionCellError` if it does not exist or cannot be exchanged.
         """
+        self.settle()
         parquet = self._reads_parquet and value_files.reads_parquet()
         for frame in self._ask("pull", name=name, parquet=parquet):
             if frame.type == "value":
@@ -246,6 +241,110 @@ class Session:
         frames = self._ask("inspect", code=code, position=position, detail=detail)
         return next((one.get("text", "") for one in frames if one.type == "inspection"), "")
 
+    # -- files, packages, branches ---------------------------------------------------------------
+
+    @cached_property
+    def files(self) -> SessionFiles:
+        """Its files: ``read``, ``write``, ``list``, ``remove``, ``watch``."""
+        from jupyter_containers.engine.sessions.files import SessionFiles
+
+        return SessionFiles(self._containers, lambda: self.container_id, self._result_bytes)
+
+    def install(
+        self,
+        *packages: str,
+        manager: Manager = "pip",
+        index: str = "",
+        timeout: float | None = 600.0,
+    ) -> None:
+        """Install packages with pip or apt.
+
+        A session without a network reaches the package index alone (PyPI, Debian and Ubuntu, or the
+        host of ``index``), through a proxy that ends with the installation.  Raises
+        :class:`ContainerFailedError` with the last lines of the output.
+        """
+        with self._lock:
+            self._launcher.install(self._launched, packages, manager, index, timeout)
+            # The folder of a user's packages may be new.
+            code = "import importlib, site; importlib.invalidate_caches(); "
+            code = f"exec({code + 'site.addsitedir(site.getusersitepackages())'!r}, {{}})"
+            if self.language == "python" and manager == "pip":
+                run = _Run(Collector(_show_nothing, 1 << 16), _answer_nothing, None, CancelToken())
+                self._request(run, "run", code=code, name="<install>")
+
+    def save(self, name: str) -> Image:
+        """Create an image of the session's files; a cell that runs ends first."""
+        with self._lock:
+            return self._containers.commit(self.container_id, name, files_only=True)
+
+    def snapshot(self) -> Snapshot:
+        """Return a snapshot of its files, for :meth:`restore` and :meth:`fork`."""
+        from jupyter_containers.engine.sessions.branches import take
+
+        with self._lock:
+            return take(self._containers, self.container_id, self.recipe)
+
+    def fork(
+        self,
+        name: str | None = None,
+        *,
+        snapshot: Snapshot | None = None,
+        variables: Sequence[str] = (),
+        memory: bool = False,
+    ) -> Session:
+        """Return a second session that begins with the files of this one.
+
+        For many branches of one state pass the same ``snapshot``, which is not removed then.
+        ``variables`` are copied by name; ``memory`` raises :class:`UnsupportedError`.  The process
+        of the branch is still starting when this returns.
+        """
+        from jupyter_containers.engine.sessions.branches import refuse_memory
+
+        if memory:
+            refuse_memory()
+        found = self.snapshot() if snapshot is None else snapshot
+        try:
+            branch = self._launcher.branch(found, name, owned=snapshot is None)
+        except BaseException:
+            if snapshot is None:
+                found.remove()
+            raise
+        if not variables:
+            return branch
+        try:
+            branch.push(**{one: self.pull(one) for one in variables})
+        except BaseException:
+            branch.stop()
+            raise
+        return branch
+
+    def restore(self, snapshot: Snapshot) -> None:
+        """Go back to the files of a snapshot; variables are lost, name and limits stay."""
+        with self._lock:
+            agent, self._agent = self._agent, None
+            self._launched.remove()
+            if agent is not None:
+                agent.close()
+            self._launched = self._launcher.again(self._launched, snapshot)
+            self._memory_kills = 0
+            self.start()
+
+    @property
+    def refused(self) -> tuple[str, ...]:
+        """The connections that the allow list has refused, each as a sentence."""
+        return self._launched.refused_since(0)
+
+    def logs(self, tail: int | None = None) -> Iterator[LogLine]:
+        """Return the last lines that its cells showed, one megabyte at most."""
+        return self._log.tail(tail)
+
+    @property
+    def asynchronous(self) -> AsyncSession:
+        """This session with methods that are awaited."""
+        from jupyter_containers.engine.sessions.asynchronous import AsyncSession
+
+        return AsyncSession(self)
+
     # -- life ------------------------------------------------------------------------------------
 
     def interrupt(self) -> None:
@@ -261,9 +360,8 @@ class Session:
 
     def stop(self) -> None:
         """End the process and remove the container."""
-        self._on_stop()
-        with suppress(ContainersError):  # it may be gone already
-            self._containers.remove(self.container_id, force=True, volumes=True)
+        self._on_stop(self)
+        self._launched.remove()
         agent, self._agent = self._agent, None
         if agent is not None:
             agent.close()
@@ -279,8 +377,8 @@ class Session:
                 if ready is None:
                     continue
                 self._languages, self._language, self._agent = (language,), language, agent
-                self.version = ready.get("version", "")
-                self._reads_parquet = ready.get("parquet", False)
+                self._greeted = True
+                self._take(ready)
                 return
         tried = " or ".join(language.tried for language in self._languages)
         raise UnsupportedError(
@@ -288,6 +386,30 @@ class Session:
             capability=self._language.name,
             provided_by=f"an image with {tried}",
         )
+
+    def begin(self) -> None:
+        """Start the process and do not wait for it: the first request does."""
+        dialect = self._language.dialect(self._result_bytes)
+        self._agent = Agent(self._execute, self._language.commands[0], dialect)
+        self._agent.start(self._language.program(dialect))
+        self._greeted = False
+
+    def settle(self) -> None:
+        """Wait until a process that has begun is ready."""
+        with self._lock:
+            agent = self._agent
+            if self._greeted or agent is None:
+                return
+            ready = self._greeting(agent)
+            self._greeted = True
+            if ready is None:  # the image has another one of the language's commands
+                self.start()
+            else:
+                self._take(ready)
+
+    def _take(self, ready: Frame) -> None:
+        self.version = ready.get("version", "")
+        self._reads_parquet = ready.get("parquet", False)
 
     def _greeting(self, agent: Agent) -> Frame | None:
         """Return the first frame of a process, None if the image lacks its program."""
@@ -325,7 +447,7 @@ class Session:
     def _ask(self, kind: str, body: bytes = b"", /, **fields: Any) -> list[Frame]:
         """Return the frames that answer a request; raise its error."""
         with self._lock:
-            collector = Collector(_show_nothing, self._output_bytes)
+            collector = Collector(_show_nothing, self.recipe.output_bytes)
             run = _Run(collector, _answer_nothing, None, CancelToken())
             self._request(run, kind, body, **fields)
             if collector.error is not None:
@@ -334,6 +456,7 @@ class Session:
             return run.frames
 
     def _request(self, run: _Run, kind: str, body: bytes = b"", /, **fields: Any) -> None:
+        self.settle()
         agent = self._agent
         if agent is None or not agent.alive:
             raise SessionEndedError(

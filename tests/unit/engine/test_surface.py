@@ -18,7 +18,7 @@ SURFACE = {
     "containers": COLLECTION
     | {
         "attach", "commit", "copy", "create", "diff", "exec", "explain",
-        "export", "folder", "health", "inspect", "kill", "log_details", "logs", "pause",
+        "export", "folder", "health", "inspect", "kill", "listen", "log_details", "logs", "pause",
         "port", "prune", "remove", "rename", "restart", "run",
         "run_terminal", "start", "stats", "stop", "terminal",
         "to_dataframe", "top", "unpause", "update", "wait",
@@ -46,7 +46,10 @@ SURFACE = {
     "stores": {"list", "map", "share", "unmap", "unshare"},
     "applications": COLLECTION | {"compose"},
     "workloads": {"map", "service"},
-    "sessions": {"everything", "get", "list", "restart", "sandbox", "start", "stop"},
+    "sessions": {
+        "asynchronous", "close", "everything", "get", "list", "logs", "pool", "remove", "restart",
+        "sandbox", "start", "stop",
+    },
     "system": {
         "check", "df", "disk_details", "doctor", "events", "info", "inspect", "names", "prune",
         "prune_preview", "reset",

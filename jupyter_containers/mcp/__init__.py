@@ -1,0 +1,1 @@
+"""Sessions as tools of assistants, over the Model Context Protocol (``jupyter container mcp``)."""
