@@ -14,6 +14,7 @@ from __future__ import annotations
 import json
 import os
 import subprocess
+import sys
 from collections.abc import Mapping
 from contextlib import suppress
 from dataclasses import dataclass
@@ -25,12 +26,11 @@ from jupyter_containers.events import CancelToken
 from jupyter_containers.runtime.failures import runtime_error
 from jupyter_containers.runtime.pump import OutputSink, communicate
 from jupyter_containers.runtime.security import CAPABILITY_NAMES, capability_names
-from jupyter_containers.runtime.self_exec import self_exec_command
 
 # With these root finds a way out of its root directory.
 WITHHELD = ("CAP_MKNOD", "CAP_SYS_CHROOT")
 _NEEDED = ("CAP_CHOWN", "CAP_SETGID", "CAP_SETPCAP", "CAP_SETUID", "CAP_SYS_CHROOT")
-_PROGRAM = "jupyter_containers.runtime.chroot_program"
+_PROGRAM = Path(__file__).with_name("chroot_program.py")
 
 
 @dataclass(frozen=True, slots=True)
@@ -72,7 +72,7 @@ def run(
     request = _request(process, root)
     line, hold = os.pipe()
     complaints, complain = os.pipe()
-    argv = self_exec_command(_PROGRAM, str(line), str(complain))
+    argv = [sys.executable, "-I", "-S", str(_PROGRAM), str(line), str(complain)]
     opened = [line, complain]
     try:
         reading = [os.open(path, os.O_RDONLY | os.O_NONBLOCK) for path in _names(outputs)]

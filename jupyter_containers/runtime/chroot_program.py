@@ -1,6 +1,7 @@
 """The program that runs one command in a changed root, and ends everything that it started.
 
-It is started by :mod:`.chroot`, with two inherited descriptors as its words: the *line*, from which
+It is started by :mod:`.chroot`, as a file: loading the package would take longer than its work.  It
+has two inherited descriptors as its words: the *line*, from which
 it reads the request (8 bytes of length, JSON) and whose end means that the engine is gone or no
 longer interested; and the *complaints*, to which an error of the start is written.
 
@@ -20,7 +21,10 @@ import select
 import signal
 import sys
 from contextlib import suppress
-from typing import Any
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:  # typing is a third of the time that this program takes to start
+    from typing import Any
 
 _PR_SET_SUBREAPER, _PR_DROP_BOUNDING, _PR_NO_NEW_PRIVS, _PR_AMBIENT = 36, 24, 38, 47
 _PR_AMBIENT_CLEAR_ALL = 4

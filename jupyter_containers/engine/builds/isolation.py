@@ -35,6 +35,17 @@ def choose(context: EngineContext, wish: str = "") -> Isolation:
     return "chroot" if context.driver.refusal is not None and refusal is None else "oci"
 
 
+def chosen_isolation(context: EngineContext) -> Isolation | UnsupportedError:
+    """Return the isolation of RUN steps here, or the error that they raise."""
+    try:
+        found = choose(context)
+    except UnsupportedError as error:
+        return error
+    if found == "oci" and context.driver.refusal is not None:
+        return refused_steps(context)
+    return found
+
+
 def refused_steps(context: EngineContext) -> UnsupportedError:
     """Return the error for RUN steps where neither containers nor chroot are possible."""
     refusal = context.driver.refusal
