@@ -45,24 +45,13 @@ __all__ = [
 
 def __getattr__(name: str) -> object:
     if name == "Engine":
-        return _engine_of_this_user()
+        from jupyter_containers.opening import engine_of_this_user
+
+        return engine_of_this_user()
     home = _HOMES.get(name)
     if home is None:
         raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
     return getattr(import_module(f"{__name__}.{home}"), name)
-
-
-def _engine_of_this_user() -> object:
-    """Return the engine's class; for users other than root it works in a separate process."""
-    import os
-
-    if os.geteuid() == 0:
-        from jupyter_containers.engine import Engine
-
-        return Engine
-    from jupyter_containers.rootless import RemoteEngine
-
-    return RemoteEngine
 
 
 def _jupyter_labextension_paths() -> list[dict[str, str]]:

@@ -20,8 +20,9 @@ from collections.abc import Callable, Iterator, Sequence
 from typing import TYPE_CHECKING, Any, BinaryIO
 
 from jupyter_containers.commands.execute import perform
+from jupyter_containers.commands.grammar.contexts import CONTEXT
 from jupyter_containers.commands.grammar.system import VERSION
-from jupyter_containers.commands.parser import parse, verb_of
+from jupyter_containers.commands.parser import parse, split_context, take_context, verb_of
 from jupyter_containers.commands.session import Session
 from jupyter_containers.commands.signals import CommandSignals, Signalled
 from jupyter_containers.commands.words import Parsed
@@ -56,7 +57,8 @@ def main(argv: Sequence[str] | None = None, make_engine: Callable[[], Engine] | 
     output = _Output()
     warnings.showwarning = _show_warning  # type: ignore[assignment]  # its arguments beside the text
     try:
-        return _command(words, output, make_engine or _new_engine)
+        context, words = split_context(words)
+        return _command(words, output, make_engine, context)
     except ContainersError as error:
         if debug:
             raise
@@ -90,8 +92,11 @@ def _open_streams() -> None:
     sys.stderr = sys.stderr or open(2, "w", closefd=False)  # noqa: SIM115  # likewise
 
 
-def _command(words: list[str], output: _Output, make_engine: Callable[[], Engine]) -> int:
-    parsed = parse(words)
+def _command(
+    words: list[str], output: _Output, make_engine: Callable[[], Engine] | None, context: str
+) -> int:
+    after, parsed = take_context(parse(words, (CONTEXT,)))
+    context = after or context
     with contextlib.ExitStack() as stack:
         signals = CommandSignals(unread=lambda: output.broken)
         stack.enter_context(signals.handling())
@@ -99,11 +104,13 @@ def _command(words: list[str], output: _Output, make_engine: Callable[[], Engine
 
         def engine() -> Engine:
             if not engines:
-                engines.append(stack.enter_context(make_engine()))
+                made = make_engine() if make_engine is not None else _new_engine(context)
+                engines.append(stack.enter_context(made))
             return engines[0]
 
         session = Session(
             provide_engine=engine,
+            context=context,
             program=PROGRAM,
             progress=_progress,
             on_output=output.write,
@@ -120,7 +127,13 @@ def _command(words: list[str], output: _Output, make_engine: Callable[[], Engine
         return _print(result, parsed, output)
 
 
-def _new_engine() -> Engine:
+def _new_engine(context: str) -> Engine:
+    from jupyter_containers.opening import in_cluster
+
+    overrides: dict[str, Any] = {"context": context} if context else {}
+    found = in_cluster(overrides)
+    if found is not None:
+        return found  # type: ignore[return-value]  # it has the same services
     # Imports create no garbage, and repeated collections cost 10 ms.
     gc.disable()
     try:
@@ -132,7 +145,7 @@ def _new_engine() -> Engine:
         from jupyter_containers.rootless.settling import enter_for
 
         enter_for()
-    return Engine()
+    return Engine(**overrides)
 
 
 class _Output:

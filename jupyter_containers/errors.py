@@ -17,6 +17,7 @@
     │ ├ ContainerNotFoundError
     │ ├ NetworkNotFoundError
     │ ├ VolumeNotFoundError
+    │ ├ ContextNotFoundError
     │ ├ ResultNotFoundError
     │ └ SessionNotFoundError
     ├ ConflictError
@@ -42,6 +43,10 @@
     │ └ UntrustedPlaceError
     ├ QuotaError
     ├ NetworkError
+    ├ ClusterError(status, reason)
+    │ ├ ClusterUnreachableError
+    │ ├ ClusterForbiddenError
+    │ └ PodNotStartedError(reason)
     ├ OCIRuntimeError(argv, exit_code, stderr)
     ├ UnsupportedError(capability, provided_by)
     ├ OperationCancelledError
@@ -213,6 +218,10 @@ class NetworkNotFoundError(NotFoundError):
 
 class VolumeNotFoundError(NotFoundError):
     """No such volume."""
+
+
+class ContextNotFoundError(NotFoundError):
+    """No such context."""
 
 
 class ResultNotFoundError(NotFoundError):
@@ -388,6 +397,30 @@ class QuotaError(ContainersError):
 
 class NetworkError(ContainersError):
     """The host's network could not be configured as requested."""
+
+
+class ClusterError(ContainersError):
+    """A cluster refused a request or failed; ``status`` is the HTTP status, 0 without an answer.
+
+    ``reason`` is Kubernetes' word for it (``NotFound``, ``Invalid`` …).
+    """
+
+    def __init__(self, message: str, *, status: int = 0, reason: str = "", hint: str = "") -> None:
+        super().__init__(message, hint=hint)
+        self.status = status
+        self.reason = reason
+
+
+class ClusterUnreachableError(ClusterError):
+    """The cluster's API server does not answer."""
+
+
+class ClusterForbiddenError(ClusterError):
+    """The user's rights in the cluster do not allow the request."""
+
+
+class PodNotStartedError(ClusterError):
+    """The cluster accepted a container but cannot start it; ``reason`` is Kubernetes' word."""
 
 
 class OCIRuntimeError(ContainersError):

@@ -45,6 +45,11 @@ class Settings:
     run_root: Annotated[
         Path, "Folder of sockets, pid files and locks; it need not survive a reboot."
     ]
+    context: Annotated[
+        str,
+        "The context in which containers run: default is this machine. Empty means the one of "
+        "context use.",
+    ] = ""
     runtime: Annotated[str, "auto (probed), or the name or path of an OCI runtime."] = "auto"
     storage_driver: Annotated[
         str,

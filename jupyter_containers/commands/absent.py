@@ -22,7 +22,6 @@ INSTEAD = {
     **_OF_COMPOSE,
     **dict.fromkeys(("swarm", "service", "stack", "node", "config"), _ONE_MACHINE),
     "secret": "build --secret id=… for a build; -v FILE:/run/secrets/NAME:ro for a container",
-    "context": "there is no daemon to select: the setting root selects the store",
     "plugin": "plugins belong to Docker's daemon; volumes are local, networks bridges",
     "trust": "signatures are not verified; pull NAME@sha256:… pins an image by its digest",
     **dict.fromkeys(("scan", "scout", "sbom"), "save NAME -o FILE writes an archive for a scanner"),

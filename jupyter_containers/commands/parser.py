@@ -15,6 +15,7 @@ from typing import Any
 
 from jupyter_containers.commands.absent import INSTEAD
 from jupyter_containers.commands.grammar import GROUPS, compose, members, spellings
+from jupyter_containers.commands.grammar.contexts import CONTEXT
 from jupyter_containers.commands.grammar.data import INPUT
 from jupyter_containers.commands.words import Flag, Operand, Parsed, Verb
 from jupyter_containers.errors import FlagError, InvalidArgumentError, UsageError
@@ -56,13 +57,33 @@ def parse(
     if words[0].startswith("-"):
         raise FlagError(
             f"unknown flag: {words[0]}",
-            hint="the command comes first (ps --all): there is no daemon to select before it",
+            hint="the command comes first (ps --all); only --context may be before it",
         )
     names = sorted({name for name in spellings() if " " not in name} | set(GROUPS))
     raise InvalidArgumentError(
         f"unknown command: {words[0]!r}",
         hint=INSTEAD.get(words[0]) or _near(words[0], names) or "--help lists the commands",
     )
+
+
+def split_context(words: Sequence[str]) -> tuple[str, list[str]]:
+    """Return the context that is selected before the command, or nothing, and the other words."""
+    if not words or words[0].partition("=")[0] not in ("--context", "-c"):
+        return "", list(words)
+    name, equals, value = words[0].partition("=")
+    if equals:
+        return value, list(words[1:])
+    if len(words) < 2:
+        raise FlagError(f"flag needs an argument: {name}")
+    return words[1], list(words[2:])
+
+
+def take_context(parsed: Parsed) -> tuple[str, Parsed]:
+    """Return the value of ``--context`` after the command, and the command without it."""
+    if parsed.verb is not None and any(flag.key == CONTEXT.key for flag in parsed.verb.flags):
+        return "", parsed  # its own flag
+    rest = {key: value for key, value in parsed.flags.items() if key != CONTEXT.key}
+    return str(parsed.flag(CONTEXT.key, "")), replace(parsed, flags=rest)
 
 
 def verb_of(words: Sequence[str]) -> tuple[Verb | None, int]:

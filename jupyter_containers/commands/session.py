@@ -67,6 +67,7 @@ def always(question: str) -> bool:  # noqa: ARG001  # the signature of a confirm
 class Session:
     """The resources that one command may use.
 
+    ``context`` is the name of the context that a flag selects, empty for the current one.
     ``progress`` opens a display for one operation.  ``on_output`` receives live output as
     (``stdout`` or ``stderr``, bytes), possibly from another thread.  ``stdin`` is the input of
     ``-i``.  ``binary_output`` receives an archive, or is None if it must be written to a file.
@@ -79,6 +80,7 @@ class Session:
     """
 
     provide_engine: Callable[[], Engine]
+    context: str = ""
     program: str = "jupyter container"
     progress: Callable[[], AbstractContextManager[EventSink]] = no_progress
     on_output: OnOutput | None = None

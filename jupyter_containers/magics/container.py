@@ -27,9 +27,17 @@ from IPython.core.magic import (
 )
 
 from jupyter_containers.commands.execute import perform
-from jupyter_containers.commands.parser import parse, parse_verb
+from jupyter_containers.commands.grammar.contexts import CONTEXT
+from jupyter_containers.commands.parser import (
+    parse,
+    parse_verb,
+    split_context,
+    take_context,
+)
 from jupyter_containers.commands.session import Session
 from jupyter_containers.commands.words import Parsed
+from jupyter_containers.contexts import DEFAULT as DEFAULT_CONTEXT
+from jupyter_containers.contexts import Contexts
 from jupyter_containers.errors import ContainersError, InvalidArgumentError, NotFoundError
 from jupyter_containers.magics import compose_cell
 from jupyter_containers.magics.cell import (
@@ -48,6 +56,7 @@ from jupyter_containers.magics.page import Page
 from jupyter_containers.magics.series import Link, SeriesOfCells
 from jupyter_containers.magics.shell import printed
 from jupyter_containers.printable import printable
+from jupyter_containers.settings import load_settings
 
 if TYPE_CHECKING:
     from jupyter_containers.build.result import StepReport
@@ -71,7 +80,7 @@ class ContainerMagics(Magics):
         self._shell = shell
         self._config = config
         self._make_engine = make_engine or _new_engine
-        self._engine: Engine | None = None
+        self._engines: dict[str, Engine] = {}  # by context
         self._engine_pid = 0
         self._engine_lock = threading.Lock()
         # Called after the engine was closed: its users then request the next one.
@@ -83,13 +92,23 @@ class ContainerMagics(Magics):
 
     @property
     def engine(self) -> Engine:
-        """The kernel's engine, created on first use."""
+        """The kernel's engine of the current context, created on first use."""
+        return self._engine_of("")
+
+    def _engine_of(self, context: str) -> Engine:
+        """Return the engine of a context; empty for the current one."""
+        overrides = self._config.overrides()
+        if not context:
+            context = Contexts(settings=load_settings(overrides=overrides)).current
         with self._engine_lock:
-            if self._engine is None or self._engine_pid != os.getpid():
-                # After a fork (multiprocessing in a cell) the engine belongs to the parent process.
-                self._engine = self._make_engine(**self._config.overrides())
-                self._engine_pid = os.getpid()
-            return self._engine
+            if self._engine_pid != os.getpid():
+                # After a fork (multiprocessing in a cell) engines belong to the parent process.
+                self._engines, self._engine_pid = {}, os.getpid()
+            if context not in self._engines:
+                # The engine of this machine has no use for the name.
+                chosen = {} if context == DEFAULT_CONTEXT else {"context": context}
+                self._engines[context] = self._make_engine(**{**overrides, **chosen})
+            return self._engines[context]
 
     def names(self, kind: str) -> list[str]:
         """Return the names of objects in the store, for completion."""
@@ -98,11 +117,12 @@ class ContainerMagics(Magics):
     def close(self) -> None:
         """Close widgets and engine, if any; the next command would create another engine."""
         self._page.close()
-        engine, self._engine = self._engine, None
+        engines, self._engines = self._engines, {}
         if self.on_engine_closed is not None:
             self.on_engine_closed()
-        if engine is not None and self._engine_pid == os.getpid():
-            engine.close()
+        if self._engine_pid == os.getpid():
+            for engine in engines.values():
+                engine.close()
 
     def _configuration_changed(self, change: Any) -> None:
         if change.name != "docker_magic":
@@ -139,8 +159,10 @@ class ContainerMagics(Magics):
     ) -> Any:
         namespace = {**self._shell.user_ns, **(local_ns or {})}
         data = partial(is_data, namespace=namespace, is_image=self._is_image)
-        words = words_of(line, namespace, self._printed)
-        parsed, own = split_flags(parse(words, MAGIC_FLAGS, data))
+        before, words = split_context(words_of(line, namespace, self._printed))
+        after, parsed = take_context(parse(words, (*MAGIC_FLAGS, CONTEXT), data))
+        context = after or before
+        parsed, own = split_flags(parsed)
         parsed = with_values(parsed, own, namespace)
         variable = variable_named(own)
         if cell is None:
@@ -149,9 +171,10 @@ class ContainerMagics(Magics):
                     "--interpreter runs the text below the line, but there is none",
                     hint="begin the cell with %%container",
                 )
-            result = self._perform(parsed, None)
+            result = self._perform(parsed, None, context=context)
         else:
-            result = self._perform(*with_body(parsed, cell, own, lambda: self.engine))
+            command = with_body(parsed, cell, own, lambda: self._engine_of(context))
+            result = self._perform(*command, context=context)
         self._shell.push(dict(getattr(result, "results", {})))
         if variable is not None and not parsed.help:
             self._shell.push({variable: result})
@@ -309,7 +332,9 @@ class ContainerMagics(Magics):
             are, them = ("are", "them") if len(stale) > 1 else ("is", "it")
             _say(f"{names} {are} stale now: built on the old image of this cell; run {them} again")
 
-    def _perform(self, parsed: Parsed, body: bytes | None, *, wait: bool = False) -> Any:
+    def _perform(
+        self, parsed: Parsed, body: bytes | None, *, wait: bool = False, context: str = ""
+    ) -> Any:
         from jupyter_containers.magics.live import LiveOutput
 
         shell, number = self._shell, _cell_number(self._shell)
@@ -319,7 +344,8 @@ class ContainerMagics(Magics):
         whole = ""
         page = self._page if place == "page" else None
         session = Session(
-            provide_engine=lambda: self.engine,
+            provide_engine=lambda: self._engine_of(context),
+            context=context or self._config.overrides().get("context", ""),
             program="%container",
             progress=_terminal_progress if in_terminal else _notebook_progress,
             on_output=live,

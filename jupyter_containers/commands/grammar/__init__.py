@@ -10,6 +10,7 @@ from jupyter_containers.commands.grammar import (
     builds,
     compose,
     containers,
+    contexts,
     images,
     kernels,
     magics,
@@ -29,6 +30,7 @@ GROUPS = {
     "network": "Manage networks",
     "volume": "Manage volumes",
     "registry": "Manage registries",
+    "context": "Manage contexts: the places where containers run",
     "kernel": "Run notebooks' kernels in containers",
     "session": "Run cells in containers that keep their variables",
     "magics": "Load the magics in every kernel",
@@ -53,6 +55,7 @@ VERBS: tuple[Verb, ...] = (
     *stores.VERBS,
     *kernels.VERBS,
     *magics.VERBS,
+    *contexts.VERBS,
     *system.VERBS,
 )
 

@@ -43,7 +43,7 @@ def inspect_image(session: Session, parsed: Parsed) -> Document | Lines[str]:
     platform = platform_of(parsed)
     if not platform:
         return _inspect(session, parsed, "image")
-    return _described(lambda name: session.engine.images.inspect(name, **platform), parsed)
+    return described(lambda name: session.engine.images.inspect(name, **platform), parsed)
 
 
 def inspect_network(session: Session, parsed: Parsed) -> Document | Lines[str]:
@@ -59,10 +59,11 @@ def inspect_volume(session: Session, parsed: Parsed) -> Document | Lines[str]:
 def _inspect(session: Session, parsed: Parsed, kind: str | None) -> Document | Lines[str]:
     engine = session.engine
     size = bool(parsed.flag("size"))
-    return _described(lambda name: engine.system.inspect(name, kind=kind, size=size), parsed)
+    return described(lambda name: engine.system.inspect(name, kind=kind, size=size), parsed)
 
 
-def _described(describe: Callable[[str], dict[str, Any]], parsed: Parsed) -> Document | Lines[str]:
+def described(describe: Callable[[str], dict[str, Any]], parsed: Parsed) -> Document | Lines[str]:
+    """Return the documents of the named objects, or their text by a template."""
     form = parsed.flag("format")
     shown: Callable[[list[dict[str, Any]]], Document | Lines[str]] = Document
     if form and form != "json":

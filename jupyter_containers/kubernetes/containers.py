@@ -1,0 +1,699 @@
+"""The service of containers in a cluster; the verbs and their words are the local service's.
+
+See :class:`~jupyter_containers.engine.backends.ContainerBackend` and
+:mod:`jupyter_containers.kubernetes`.
+"""
+
+from __future__ import annotations
+
+import math
+import time
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from datetime import datetime
+from typing import TYPE_CHECKING, Any, BinaryIO, NoReturn, Unpack
+
+import msgspec
+
+from jupyter_containers.engine.collection import Collection, Items
+from jupyter_containers.engine.containers.catalog import id_file
+from jupyter_containers.engine.containers.container import Container
+from jupyter_containers.engine.containers.foreground import (
+    Streams,
+    TerminalSession,
+    TerminalSize,
+)
+from jupyter_containers.engine.containers.service import image_name
+from jupyter_containers.engine.containers.streams import OutputSink, SignalSource
+from jupyter_containers.engine.filters import Filters, Lookups, PruneFilter, container_filter
+from jupyter_containers.engine.frames import CONTAINER_FIELDS, frame_of
+from jupyter_containers.engine.images.image import Image
+from jupyter_containers.engine.interrupts import deferred
+from jupyter_containers.engine.naming import friendly_name, new_id
+from jupyter_containers.engine.records import ContainerRecord, MountRecord, StateRecord
+from jupyter_containers.engine.results import PruneResult, RunResult, StatsSample
+from jupyter_containers.errors import ContainersError, InvalidArgumentError
+from jupyter_containers.events import CancelToken, EventSink, discard
+from jupyter_containers.kubernetes.foreground import Foreground
+from jupyter_containers.kubernetes.handles import PodContainer, health_of
+from jupyter_containers.kubernetes.images import ImageSource, Published
+from jupyter_containers.kubernetes.logs import read_log
+from jupyter_containers.kubernetes.pods import Found, Pods
+from jupyter_containers.kubernetes.states import is_over
+from jupyter_containers.kubernetes.translation import pod_document
+from jupyter_containers.kubernetes.unsupported import missing, refuse
+from jupyter_containers.oci.state import Status, require
+from jupyter_containers.options import ExecOptions, RunOptions
+from jupyter_containers.options.flag import with_keywords
+from jupyter_containers.options.flags import ExecFlags, RunFlags, UpdateFlags
+from jupyter_containers.options.values import check_name, parse_signal
+from jupyter_containers.runtime.keys import USUAL_KEYS, DetachKeys
+from jupyter_containers.runtime.spec import process_args
+from jupyter_containers.settings import Settings
+
+if TYPE_CHECKING:
+    from jupyter_containers.kubernetes.volumes import ClusterVolumes
+    from jupyter_containers.runtime.logs import LogLine
+
+_KILL = 9
+_ON_NODE = "the files of a container are on its node"
+
+
+class ClusterContainers(Collection[Container]):
+    """The containers of one user in a namespace."""
+
+    noun = "containers"
+
+    def __init__(
+        self, pods: Pods, images: ImageSource, volumes: ClusterVolumes, settings: Settings
+    ) -> None:
+        self._pods, self._images, self._volumes = pods, images, volumes
+        self._settings = settings
+        self._foreground = Foreground(pods, self._end_now)
+
+    # -- making and starting ---------------------------------------------------------------------
+
+    @with_keywords(RunFlags)
+    def run(
+        self,
+        image: str | Image,
+        command: str | Sequence[str] | None = None,
+        *,
+        emit: EventSink = discard,
+        on_output: OutputSink | None = None,
+        stdin: bytes | int | BinaryIO | None = None,
+        check: bool = True,
+        terminal_size: TerminalSize | None = None,
+        detach_keys: str = USUAL_KEYS,
+        sig_proxy: bool | SignalSource = True,
+        inputs: Mapping[str, Any] | None = None,
+        results: Sequence[str] = (),
+        script: str | None = None,
+        cancel: CancelToken | None = None,
+        **flags: Unpack[RunFlags],
+    ) -> Container | RunResult:
+        """Create and start a container; see :meth:`ContainerService.run`."""
+        keys = DetachKeys(detach_keys)
+        if inputs or results or script is not None:
+            raise missing("values in and out", "folders of this machine are not on the nodes")
+        if stdin is not None:
+            flags.setdefault("interactive", True)
+        options = self._options(image_name(image), command, flags)
+        streams = Streams(
+            on_output=on_output,
+            stdin=stdin,
+            terminal_size=terminal_size,
+            keys=keys,
+            sig_proxy=sig_proxy,
+            attach=options.attach,
+            cancel=cancel,
+        )
+        record, published = self._prepared(options, emit, cancel)
+        with id_file(options.cidfile) as write_id:
+            gate = not options.detach and published.known
+            found, gated = self._launch(record, published, gate=gate, cancel=cancel)
+            write_id(record.id)
+        if options.detach:
+            return PodContainer(self, found)
+        try:
+            return self._foreground.run(found, streams, gated=gated, check=check)
+        finally:
+            if options.rm:
+                with deferred():
+                    self._pods.delete(found)
+
+    def _options(
+        self, image: str, command: str | Sequence[str] | None, flags: Mapping[str, Any]
+    ) -> RunOptions:
+        """Return the options of flags; raise for what a cluster cannot give."""
+        given = dict(flags)
+        if given.pop("here", None):
+            raise missing("--here", "the folders of this machine are not on the cluster's nodes")
+        # The number of CPUs of this machine limits nothing there.
+        cpus = given.pop("cpus", None)
+        options = RunOptions.of(image, command, **given)
+        if cpus is not None:
+            from jupyter_containers.options.values import parse_cpus
+
+            options = msgspec.structs.replace(options, cpus=parse_cpus(cpus))
+        refuse(options)
+        return options
+
+    def _prepared(
+        self, options: RunOptions, emit: EventSink, cancel: CancelToken | None = None
+    ) -> tuple[ContainerRecord, Published]:
+        """Return the record of a new container, and its image."""
+        published = self._images.published(
+            options.image, platform=options.platform, emit=emit, cancel=cancel
+        )
+        if published.known:
+            process_args(published.config, options)
+        record = ContainerRecord(
+            id=new_id(),
+            name=options.name or friendly_name(),
+            options=options,
+            manifest_digest=published.digest,
+            image_id=published.image_id,
+            chain_id="",
+            config=published.config,
+            created=time.time(),
+            phase="ready",
+            networks=options.networks,
+            mounts=self._mounts(options, published),
+        )
+        return record, published
+
+    def _mounts(self, options: RunOptions, published: Published) -> tuple[MountRecord, ...]:
+        found: dict[str, MountRecord] = {}
+        for request in options.mounts:
+            anonymous = request.type == "volume" and not request.source
+            found[request.target] = MountRecord(
+                request.type,
+                request.target,
+                source=request.source if request.type == "volume" else "",
+                name=request.source,
+                read_only=request.read_only,
+                size=request.size,
+                anonymous=anonymous,
+                subpath=request.subpath,
+            )
+            if request.type == "volume" and not anonymous:
+                self._volumes.provide(request.source, request.labels)
+        for target in published.config.volumes:
+            found.setdefault(target, MountRecord("volume", target, anonymous=True))
+        return tuple(found.values())
+
+    def _launch(
+        self,
+        record: ContainerRecord,
+        published: Published,
+        *,
+        gate: bool = False,
+        cancel: CancelToken | None = None,
+    ) -> tuple[Found, bool]:
+        """Create a container's pod and wait until it runs; return whether it has a gate."""
+        made: Found | None = None
+        try:
+            made = self._make(record, published, gate=gate)
+            try:
+                return self._pods.await_start(made, cancel), gate
+            except ContainersError as error:
+                if not gate or getattr(error, "exit_code", 0) != 127:
+                    raise
+            # Perhaps the image has no sh for the gate: the program itself then says what is wrong.
+            self._pods.delete(made)
+            self._pods.await_gone(made)
+            made = self._make(record, published, gate=False)
+            return self._pods.await_start(made, cancel), False
+        except BaseException:
+            if made is not None:
+                with deferred():
+                    self._pods.delete(made)
+            raise
+
+    def _make(self, record: ContainerRecord, published: Published, *, gate: bool) -> Found:
+        document = pod_document(
+            record,
+            published.reference,
+            owner=self._pods.cluster.owner,
+            gate=gate,
+            pull_secrets=published.secrets,
+            grace=self._settings.stop_timeout,
+        )
+        return self._pods.create(document, record, published.reference)
+
+    @with_keywords(RunFlags)
+    def create(
+        self,
+        image: str | Image,
+        command: str | Sequence[str] | None = None,
+        *,
+        emit: EventSink = discard,
+        **flags: Unpack[RunFlags],
+    ) -> Container:
+        """Create a container that :meth:`start` can start."""
+        flags.setdefault("detach", True)
+        options = self._options(image_name(image), command, flags)
+        with id_file(options.cidfile) as write_id:
+            record, published = self._prepared(options, emit)
+            # Raises for an option that has no translation.
+            pod_document(record, published.reference, owner=self._pods.cluster.owner)
+            self._pods.check_free(record.name)
+            stored = self._pods.store(record, published.reference)
+            write_id(record.id)
+        return PodContainer(self, stored)
+
+    def start(
+        self,
+        name: str,
+        *,
+        attach: bool = False,
+        on_output: OutputSink | None = None,
+        stdin: bytes | int | BinaryIO | None = None,
+        check: bool = True,
+        terminal_size: TerminalSize | None = None,
+        detach_keys: str = USUAL_KEYS,
+        sig_proxy: bool | SignalSource = True,
+    ) -> Container | RunResult:
+        """Start a created or exited container; with ``attach`` wait for its end."""
+        found = self._pods.find(name)
+        streams = Streams(
+            on_output=on_output,
+            stdin=stdin,
+            terminal_size=terminal_size,
+            keys=DetachKeys(detach_keys),
+            sig_proxy=sig_proxy,
+        )
+        if found.record.state.status is Status.RUNNING:
+            if not attach:
+                return PodContainer(self, found)
+            return self._foreground.attach(found, streams, check=check)
+        require(found.record.name, found.record.state.status, "start")
+        started, gated = self._start(found, gate=attach)
+        if not attach:
+            return PodContainer(self, started)
+        try:
+            return self._foreground.run(started, streams, gated=gated, check=check)
+        finally:
+            if started.record.options.rm:
+                with deferred():
+                    self._pods.delete(started)
+
+    def _start(self, found: Found, *, gate: bool = False) -> tuple[Found, bool]:
+        """Make a pod of a stored or ended container; the ID stays."""
+        record = msgspec.structs.replace(found.record, state=StateRecord(), endpoints=())
+        published = Published(
+            found.reference or record.options.image,
+            record.config,
+            record.manifest_digest,
+            record.image_id,
+            known=bool(record.image_id),
+        )
+        if found.pod is not None:
+            self._pods.delete(found)
+            self._pods.await_gone(found)
+        try:
+            started, gated = self._launch(record, published, gate=gate and published.known)
+        except BaseException:
+            if found.pod is not None:  # it stays as a container that did not start
+                with deferred():
+                    self._pods.store(record, published.reference)
+            raise
+        if found.stored is not None:
+            self._pods.delete(found)
+        return started, gated
+
+    # -- ending ----------------------------------------------------------------------------------
+
+    def stop(
+        self, name: str, timeout: float | None = None, *, signal: str | int | None = None
+    ) -> None:
+        """Stop a container: send its stop signal, and KILL after ``timeout`` seconds (10)."""
+        found = self._pods.find(name)
+        if not found.record.state.status.up or found.pod is None:
+            return
+        options = found.record.options
+        own = options.stop_timeout if options.stop_timeout >= 0 else self._settings.stop_timeout
+        grace = own if timeout is None else timeout
+        usual = signal or options.stop_signal or found.record.config.stop_signal or "TERM"
+        if options.rm:
+            self._pods.delete(found, grace=max(0, math.ceil(grace)))
+            self._pods.await_gone(found)
+            return
+        if options.restart.name == "no" and self._signalled(found, parse_signal(usual)):
+            self._stopped_by_user(found)
+            if self._ends_within(found, grace):
+                return
+            self._pods.kill(found)
+            return
+        self._pods.set_deadline(found)
+        if not self._ends_within(found, grace + 2.0, stopping=True):
+            self._pods.kill(found)
+
+    def _signalled(self, found: Found, number: int) -> bool:
+        """Send a signal; return False if the container has no program for that."""
+        try:
+            self._foreground.signal(found, number)
+        except ContainersError:
+            return False
+        return True
+
+    def _stopped_by_user(self, found: Found) -> None:
+        from jupyter_containers.kubernetes.labels import STOPPED
+
+        self._pods.annotate(found, {STOPPED: "true"})
+
+    def _ends_within(self, found: Found, seconds: float, *, stopping: bool = False) -> bool:
+        """Return whether a container ends within a time."""
+        import threading
+
+        token = CancelToken()
+        timer = threading.Timer(seconds, token.cancel)
+        timer.daemon = True
+        timer.start()
+        try:
+            if stopping:
+                # Before Kubernetes 1.22 only the end of the log shows that the program has ended.
+                return self._foreground.log_ends(found, token)
+            self._pods.await_end(found, token)
+            return True
+        except ContainersError:
+            if not token.cancelled:
+                raise
+            return False
+        finally:
+            timer.cancel()
+
+    def restart(
+        self,
+        name: str,
+        timeout: float | None = None,
+        *,
+        signal: str | int | None = None,  # noqa: ARG002  # the node sends the image's
+    ) -> Container:
+        """Stop a running container (see :meth:`stop`), then start it."""
+        found = self._pods.find(name)
+        if found.record.state.status.up:
+            options = found.record.options
+            own = options.stop_timeout if options.stop_timeout >= 0 else self._settings.stop_timeout
+            grace = own if timeout is None else timeout
+            self._pods.delete(found, grace=max(0, math.ceil(grace)))
+            self._pods.await_gone(found)
+        started, _ = self._start(found)
+        return PodContainer(self, started)
+
+    def kill(self, name: str, signal: str | int = "KILL") -> None:
+        """Send a signal to a running container's main process."""
+        found = self._pods.find(name)
+        require(found.record.name, found.record.state.status, "kill")
+        number = parse_signal(signal)
+        if number != _KILL:
+            self._foreground.signal(found, number)
+            return
+        self._end_now(found)
+
+    def _end_now(self, found: Found) -> None:
+        if found.record.options.rm:
+            self._pods.delete(found)
+            self._pods.await_gone(found)
+        else:
+            self._pods.kill(found)
+
+    def wait(self, name: str, *, cancel: CancelToken | None = None) -> int:
+        """Wait until a container has ended; return its exit code."""
+        found = self._pods.find(name)
+        if found.pod is None:
+            return found.record.state.exit_code
+        ended = self._pods.await_end(found, cancel)
+        if ended.record.options.rm:
+            self._pods.delete(ended)
+        return ended.record.state.exit_code
+
+    def remove(self, name: str, *, force: bool = False, volumes: bool = False) -> None:  # noqa: ARG002  # anonymous volumes end with the pod
+        """Remove a container (``force``: also a running one)."""
+        found = self._pods.find(name)
+        if not force and found.record.state.status is not Status.REMOVING:
+            require(found.record.name, found.record.state.status, "remove")
+        self._pods.delete(found)
+        if found.pod is not None and not is_over(found.pod):
+            self._pods.await_gone(found)
+
+    def rename(self, name: str, new_name: str) -> None:
+        """Rename a container."""
+        check_name(new_name, "container")
+        found = self._pods.find(name)
+        if found.record.name == new_name:
+            raise InvalidArgumentError(f"container {new_name} already has this name")
+        self._pods.rename(found, new_name)
+
+    def prune(self, *, filters: Filters | None = None) -> PruneResult:
+        """Remove all stopped containers; filters: ``label``, ``label!``, ``until``."""
+        selection = PruneFilter(filters)
+        removed = []
+        for found in self._pods.all():
+            record = found.record
+            labels = {**record.config.labels, **(record.options.labels or {})}
+            if record.state.status.up or not selection.accepts(labels, record.created):
+                continue
+            if found.stored is not None or (found.pod is not None and is_over(found.pod)):
+                self._pods.delete(found)
+                removed.append(found.record.id)
+        return PruneResult(tuple(removed))
+
+    # -- inside ----------------------------------------------------------------------------------
+
+    def attach(
+        self,
+        name: str,
+        *,
+        on_output: OutputSink | None = None,
+        stdin: bytes | int | BinaryIO | None = None,
+        check: bool = True,
+        terminal_size: TerminalSize | None = None,
+        detach_keys: str = USUAL_KEYS,
+        sig_proxy: bool | SignalSource = True,
+    ) -> RunResult:
+        """Attach to a running container until it ends or ``detach_keys`` are typed."""
+        found = self._pods.find(name)
+        require(found.record.name, found.record.state.status, "attach")
+        streams = Streams(
+            on_output=on_output,
+            stdin=stdin,
+            terminal_size=terminal_size,
+            keys=DetachKeys(detach_keys),
+            sig_proxy=sig_proxy,
+        )
+        return self._foreground.attach(found, streams, check=check)
+
+    @with_keywords(ExecFlags)
+    def exec(
+        self,
+        name: str,
+        command: str | Sequence[str],
+        *,
+        on_output: OutputSink | None = None,
+        stdin: bytes | int | BinaryIO | None = None,
+        check: bool = True,
+        terminal_size: TerminalSize | None = None,
+        detach_keys: str = USUAL_KEYS,
+        **flags: Unpack[ExecFlags],
+    ) -> RunResult:
+        """Run a command in a running container and wait for it, unless ``detach`` is set."""
+        options = ExecOptions.of(command, **flags)
+        found = self._running(name)
+        self._check_exec(options)
+        if options.detach:
+            script = '"$@" >/dev/null 2>&1 </dev/null &'
+            self._foreground.call(found, ["sh", "-c", script, "sh", *options.command])
+            return RunResult(0, container_id=found.record.id)
+        streams = Streams(
+            on_output=on_output,
+            stdin=stdin,
+            terminal_size=terminal_size,
+            keys=DetachKeys(detach_keys),
+        )
+        return self._foreground.exec(found, options, streams, check=check)
+
+    def _running(self, name: str) -> Found:
+        found = self._pods.find(name)
+        require(found.record.name, found.record.state.status, "exec")
+        return found
+
+    def _check_exec(self, options: ExecOptions) -> None:
+        if options.user:
+            raise missing("exec --user", "commands run as the container's user")
+        if options.privileged:
+            raise missing("exec --privileged", "commands have the container's rights")
+
+    @with_keywords(ExecFlags)
+    def terminal(
+        self,
+        name: str,
+        command: str | Sequence[str] | None = None,
+        *,
+        rows: int = 24,
+        columns: int = 80,
+        **flags: Unpack[ExecFlags],
+    ) -> TerminalSession:
+        """Return a terminal in a container: of ``command`` (``exec -it``) or of the container."""
+        if command is not None:
+            options = ExecOptions.of(command, **(flags | {"interactive": True, "tty": True}))
+            self._check_exec(options)
+            return self._foreground.exec_terminal(self._running(name), options, rows, columns)
+        found = self._pods.find(name)
+        if not (found.record.options.tty and found.record.options.interactive):
+            raise InvalidArgumentError(
+                f"container {found.record.name} has no terminal",
+                hint="create it with -it, or run a command on a new terminal in it",
+            )
+        if not found.record.state.status.alive:
+            found, _ = self._start(found, gate=True)
+        return self._foreground.open_terminal(found, rows, columns)
+
+    @with_keywords(RunFlags)
+    def run_terminal(
+        self,
+        image: str | Image,
+        command: str | Sequence[str] | None = None,
+        *,
+        rows: int = 24,
+        columns: int = 80,
+        emit: EventSink = discard,
+        **flags: Unpack[RunFlags],
+    ) -> TerminalSession:
+        """Create and start a container with a terminal (``run -it``); return the terminal."""
+        given = flags | {"tty": True, "interactive": True}
+        options = self._options(image_name(image), command, given)
+        record, published = self._prepared(options, emit)
+        found, _ = self._launch(record, published, gate=published.known)
+        return self._foreground.open_terminal(found, rows, columns)
+
+    def logs(
+        self,
+        name: str,
+        *,
+        follow: bool = False,
+        since: datetime | None = None,
+        until: datetime | None = None,
+        tail: int | None = None,
+        cancel: CancelToken | None = None,
+    ) -> Iterator[LogLine]:
+        """Return a container's log, oldest entry first; with ``follow`` until it ends."""
+        found = self._pods.find(name)
+        return read_log(
+            self._pods, found, follow=follow, since=since, until=until, tail=tail, cancel=cancel
+        )
+
+    def log_details(self, name: str) -> dict[str, str]:
+        """Return the labels and variables selected by ``log-opt labels=…`` and ``env=…``."""
+        from jupyter_containers.engine.containers.inspect import log_details
+
+        return log_details(self._pods.find(name).record)
+
+    # -- looking ---------------------------------------------------------------------------------
+
+    def get(self, name: str) -> Container:
+        """Return the container with this name, ID or unique ID prefix."""
+        return PodContainer(self, self._pods.find(name))
+
+    def list(
+        self,
+        all: bool = False,
+        filters: Filters | None = None,
+        last: int | None = None,
+        size: bool = False,
+    ) -> Items[Container]:
+        """Return the running containers (or ``all``), newest first."""
+        if size:
+            raise missing("ps --size", "nodes do not report the size of containers")
+        filters = filters or {}
+        found = self._pods.all()
+        health = {each.record.id: health_of(each) for each in found}
+        matches = container_filter(
+            filters,
+            Lookups(
+                lambda text: self._pods.find(text).record,
+                self._of_image,
+                lambda record: health.get(record.id, ""),
+            ),
+        )
+        everything = all or bool(last) or "status" in filters
+        chosen: Items[Container] = [
+            PodContainer(self, each)
+            for each in found
+            if (everything or each.record.state.status.up) and matches(each.record)
+        ]
+        return chosen[:last] if last else chosen
+
+    __call__ = list
+
+    def _of_image(self, name: str) -> frozenset[str]:
+        found = self._images.published(name)
+        return frozenset({found.image_id} if found.image_id else ())
+
+    def everything(self) -> Items[Container]:
+        """Return all containers, newest first."""
+        return self.list(True)
+
+    def names(self) -> Items[str]:
+        """Return the names of all containers: for completion."""
+        return [found.record.name for found in self._pods.all()]
+
+    def health(self, record: ContainerRecord) -> str:
+        """Return a running container's health; empty without a health check."""
+        return health_of(self._pods.find(record.id))
+
+    def inspect(self, name: str, *, size: bool = False) -> dict[str, Any]:
+        """Return Docker's ``container inspect`` object."""
+        from jupyter_containers.kubernetes.inspect import inspect_document
+
+        if size:
+            raise missing("inspect --size", "nodes do not report the size of containers")
+        return inspect_document(self._pods.find(name))
+
+    def port(self, name: str) -> Items[str]:
+        """Return the published ports: ``8000/tcp -> 127.0.0.1:8000``."""
+        found = self._pods.find(name)
+        if not found.record.state.status.alive:
+            return []
+        return [
+            f"{port.container} -> {port.host_ip or self._settings.publish_address}:{port.host_port}"
+            for port in found.record.options.publish
+            if port.host_port
+        ]
+
+    def top(self, name: str, options: Sequence[str] = ()) -> Items[dict[str, str]]:
+        """Return the processes of a container by column, as ``ps`` in the container shows them."""
+        from jupyter_containers.kubernetes.usage import processes
+
+        return processes(self._foreground, self._running(name), options)
+
+    def stats(self, names: Iterable[str] | None = None) -> Items[StatsSample]:
+        """Return the current resource usage of the named containers, or of all running ones."""
+        from jupyter_containers.kubernetes.usage import samples
+
+        chosen = self._pods.all() if names is None else [self._pods.find(name) for name in names]
+        return samples(
+            self._foreground, [each for each in chosen if each.record.state.status.alive]
+        )
+
+    def to_dataframe(self, all: bool = True) -> Any:
+        """Return a pandas DataFrame: a row for each container, with typed columns."""
+        return frame_of(self(all), CONTAINER_FIELDS)
+
+    # -- what a cluster does not have ------------------------------------------------------------
+
+    def update(self, name: str, **flags: Unpack[UpdateFlags]) -> None:  # noqa: ARG002  # refused
+        """Refuse: the limits of a pod cannot be changed (before Kubernetes 1.33)."""
+        raise missing("update", "the limits of a pod are fixed; run it again with others")
+
+    def pause(self, name: str) -> None:  # noqa: ARG002  # refused
+        """Refuse: a cluster cannot freeze processes."""
+        raise missing("pause", "nodes do not freeze processes")
+
+    def unpause(self, name: str) -> None:  # noqa: ARG002  # refused
+        """Refuse: a cluster cannot freeze processes."""
+        raise missing("unpause", "nodes do not freeze processes")
+
+    def diff(self, name: str) -> NoReturn:  # noqa: ARG002  # refused
+        """Refuse: the files of a container are on its node."""
+        raise missing("diff", _ON_NODE)
+
+    def commit(self, name: str, repository: str | None = None, **flags: Any) -> NoReturn:  # noqa: ARG002  # refused
+        """Refuse: the files of a container are on its node."""
+        raise missing("commit", f"{_ON_NODE}; write a Dockerfile")
+
+    def export(self, name: str, output: Any, *, compression: str | None = None) -> NoReturn:  # noqa: ARG002  # refused
+        """Refuse: the files of a container are on its node."""
+        raise missing("export", f"{_ON_NODE}; cp copies folders")
+
+    def copy(self, source: str, target: str, **flags: Any) -> None:  # noqa: ARG002  # refused
+        """Copy files between a container (``NAME:PATH``) and this machine."""
+        raise missing("cp", _ON_NODE)
+
+    def folder(self, name: str, path: str) -> NoReturn:  # noqa: ARG002  # refused
+        """Refuse: the files of a container are on its node."""
+        raise missing("a view of folders", _ON_NODE)
+
+    def explain(self, name: str) -> NoReturn:  # noqa: ARG002  # refused
+        """Refuse: the inside of a node is not visible."""
+        raise missing("explain", "the inside of a node is not visible")
