@@ -219,7 +219,10 @@ class ClusterContainers(Collection[Container]):
             pull_secrets=published.secrets,
             grace=self._settings.stop_timeout,
         )
-        return self._pods.create(document, record, published.reference)
+        found = self._pods.create(document, record, published.reference)
+        if found.pod is not None:
+            self._images.own(published.secrets, found.pod)
+        return found
 
     @with_keywords(RunFlags)
     def create(
@@ -287,6 +290,7 @@ class ClusterContainers(Collection[Container]):
             record.manifest_digest,
             record.image_id,
             known=bool(record.image_id),
+            secrets=self._images.pull_secrets(found.reference or record.options.image),
         )
         if found.pod is not None:
             self._pods.delete(found)
