@@ -33,6 +33,7 @@ PARTS = {
     "stores": "Shared image stores",
     "kernels": "Kernels in containers",
     "magics": "The magics in every kernel",
+    "contexts": "Contexts: where containers run",
     "system": "The engine as a whole",
 }
 

@@ -57,7 +57,8 @@ def parse(
     if words[0].startswith("-"):
         raise FlagError(
             f"unknown flag: {words[0]}",
-            hint="the command comes first (ps --all); only --context may be before it",
+            hint="the command comes first (ps --all): there is no daemon to select before it, "
+            "only a --context",
         )
     names = sorted({name for name in spellings() if " " not in name} | set(GROUPS))
     raise InvalidArgumentError(
@@ -80,8 +81,9 @@ def split_context(words: Sequence[str]) -> tuple[str, list[str]]:
 
 def take_context(parsed: Parsed) -> tuple[str, Parsed]:
     """Return the value of ``--context`` after the command, and the command without it."""
-    if parsed.verb is not None and any(flag.key == CONTEXT.key for flag in parsed.verb.flags):
-        return "", parsed  # its own flag
+    flags = parsed.verb.flags if parsed.verb is not None else ()
+    if any(flag.key == CONTEXT.key and flag != CONTEXT for flag in flags):
+        return "", parsed  # the verb's own flag
     rest = {key: value for key, value in parsed.flags.items() if key != CONTEXT.key}
     return str(parsed.flag(CONTEXT.key, "")), replace(parsed, flags=rest)
 

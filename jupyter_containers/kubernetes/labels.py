@@ -26,7 +26,7 @@ PULL_SECRET, BUILDER = "pull-secret", "builder"
 _COMPOSE_PROJECT = "com.docker.compose.project"
 _NOT_NAME = re.compile(r"[^a-z0-9-]+")
 _LABEL = re.compile(r"[A-Za-z0-9](?:[A-Za-z0-9_.-]{0,61}[A-Za-z0-9])?")
-_LONGEST = 50
+_LONGEST = 40
 
 
 def object_name(name: str, owner: str) -> str:

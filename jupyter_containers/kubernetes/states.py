@@ -42,7 +42,7 @@ _CONFIGURATION = (
     "RunContainerError",
 )
 _CANNOT_START = ("StartError", "ContainerCannotRun")
-_SHORT = re.compile(r"[Ii]nsufficient ([\w./-]+)")
+_SHORT = re.compile(r"[Ii]nsufficient ([\w/-]+(?:\.[\w/-]+)*)")
 
 
 def record_of_metadata(metadata: ObjectMeta | None) -> ContainerRecord:
