@@ -8,7 +8,7 @@ that are here, so that each node takes the one for itself.  Other names are used
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
 from typing import TYPE_CHECKING
@@ -198,6 +198,15 @@ class ImageSource:
         if credential is None:
             return ()
         return (PullSecrets(self._cluster).provide(reference.registry, credential),)
+
+    def credentials(self, registries: Iterable[str]) -> dict[str, tuple[str, str, str]]:
+        """Return this user's credentials for registries: name, secret, identity token."""
+        found = {name: self._context.credentials.get(name) for name in sorted(registries)}
+        return {
+            name: (one.username, one.secret, one.identity_token)
+            for name, one in found.items()
+            if one is not None
+        }
 
     def own(self, secrets: tuple[str, ...], pod: Pod) -> None:
         """Let pull secrets go with the last pod that needs them."""
