@@ -53,14 +53,18 @@ def builder_document(image: Published, owner: str) -> dict[str, Any]:
                     "image": image.reference,
                     "command": ["sh", "-c", script.replace("$(", "$$(")],
                     "securityContext": {"runAsUser": 0, "runAsGroup": 0, "privileged": False},
-                    "volumeMounts": [{"name": "store", "mountPath": _STORE}],
+                    "volumeMounts": [
+                        {"name": "store", "mountPath": _STORE},
+                        {"name": "run", "mountPath": "/run"},
+                    ],
                 }
             ],
             "volumes": [
                 {
                     "name": "store",
                     "persistentVolumeClaim": {"claimName": object_name(CACHE, owner)},
-                }
+                },
+                {"name": "run", "emptyDir": {}},
             ],
         },
     }

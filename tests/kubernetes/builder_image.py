@@ -25,13 +25,13 @@ _LEFT_OUT = re.compile(
 )
 
 
-def make(engine: Engine, name: str, registry: str, inside: str) -> None:
-    """Build the image; pods reach the ``registry`` of the cluster by the address ``inside``."""
+def make(engine: Engine, name: str, registry: str) -> None:
+    """Build the image and push it; pods reach ``registry`` without TLS."""
     folder = engine.settings.root / "builder-image"
     folder.mkdir(exist_ok=True)
     _write_tree(folder / "tree.tar")
     (folder / "registries.conf").write_text(
-        f'[[registry]]\nprefix = "{registry}"\nlocation = "{inside}"\ninsecure = true\n'
+        f'[[registry]]\nlocation = "{registry}"\ninsecure = true\n'
     )
     base = Path(sys.base_prefix)
     text = f"""FROM busybox
@@ -39,7 +39,7 @@ ADD tree.tar /
 COPY registries.conf /etc/containers/
 ENV PATH={base}/bin:/bin PYTHONPATH=/site:/clone HOME=/root
 """
-    engine.build(folder, dockerfile=text, tag=name)
+    engine.build(folder, dockerfile=text, tag=name, push=True)
 
 
 def _write_tree(file: Path) -> None:
@@ -47,7 +47,11 @@ def _write_tree(file: Path) -> None:
     program = base / "bin" / version
     library = Path(sysconfig.get_path("stdlib"))
     site = Path(sysconfig.get_path("purelib"))
-    found = [program, *library.rglob("*.so"), *(base / "lib").glob("libpython*.so*")]
+    found = [
+        program,
+        *(library / "lib-dynload").glob("*.so"),
+        *(base / "lib").glob("libpython*.so*"),
+    ]
     found += [path for name in _PACKAGES for path in (site / name).rglob("*.so")]
     with tarfile.open(file, "w") as tar:
         _add(tar, program, f"{base}/bin/{version}")
@@ -64,7 +68,7 @@ def _write_tree(file: Path) -> None:
 
 
 def _libraries(files: list[Path]) -> set[str]:
-    wanted = [str(path) for path in files if not _LEFT_OUT.search(str(path).replace("site-p", ""))]
+    wanted = [path for path in files if not path.name.startswith(("_tkinter", "_test"))]
     done = subprocess.run(["ldd", *wanted], capture_output=True, text=True, check=False)
     return set(re.findall(r"(?:=> |^\s+)(/\S+) \(0x", done.stdout, re.MULTILINE))
 
