@@ -7,6 +7,7 @@ stays, with the store and the cache.
 
 from __future__ import annotations
 
+from contextlib import suppress
 from typing import Any
 
 from jupyter_containers.errors import (
@@ -84,10 +85,7 @@ class BuilderPod:
         name = document["metadata"]["name"]
         found = self._find(name)
         if found is not None and not _serves(found, image.reference):
-            self._cluster.request(
-                "the builder", lambda client: client.delete(Pod, name, grace_period=0)
-            )
-            self._await(name, found, cancel, gone=True)
+            self.end(cancel)
             found = None
         if found is None:
             try:
@@ -95,6 +93,20 @@ class BuilderPod:
             except AlreadyExistsError:  # by another kernel of this user, just now
                 found = self._find(name)
         return self._await(name, found, cancel)
+
+    def end(self, cancel: CancelToken | None = None) -> None:
+        """End the pod, if there is one, and wait until it is gone; its volume stays."""
+        from lightkube.resources.core_v1 import Pod
+
+        name = object_name(NAME, self._cluster.owner)
+        found = self._find(name)
+        if found is None:
+            return
+        with suppress(NotFoundError):
+            self._cluster.request(
+                "the builder", lambda client: client.delete(Pod, name, grace_period=0)
+            )
+            self._await(name, found, cancel or CancelToken(), gone=True)
 
     def _find(self, name: str) -> Any:
         from lightkube.resources.core_v1 import Pod
