@@ -94,6 +94,13 @@ def warn(emit: EventSink, text: str, *, of: str = "") -> None:
         emit(TaskFinished(task))
 
 
+def note(emit: EventSink, text: str) -> None:
+    """Emit a remark as a task that ends immediately; do nothing for an empty text."""
+    if text:
+        emit(TaskStarted(f"{WARNING} note", text))
+        emit(TaskFinished(f"{WARNING} note"))
+
+
 class CancelToken:
     """A switch that the front end sets once and long-running work polls; thread-safe."""
 

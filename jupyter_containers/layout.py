@@ -69,17 +69,17 @@ class UserLayout:
 
     @property
     def holder(self) -> Path:
-        """PID and start time of the holder."""
+        """The file with the PID and start time of that process."""
         return self.folder / "holder"
 
     @property
     def lock(self) -> Path:
-        """Held while the holder is looked up or started."""
+        """The lock file to hold while that process is looked up or started."""
         return self.folder / "lock"
 
     @property
     def single(self) -> Path:
-        """The reason why only one user ID is mapped."""
+        """The file with the reason why only one user ID is mapped."""
         return self.folder / "single"
 
     @property

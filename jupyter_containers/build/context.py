@@ -14,7 +14,7 @@ from types import TracebackType
 from jupyter_containers.build.digests import FileDigests
 from jupyter_containers.build.ignorefile import IgnoreRules
 from jupyter_containers.build.seams import ContextFile
-from jupyter_containers.build.tree import SourceTree
+from jupyter_containers.build.tree import NO_RULES, SourceTree
 from jupyter_containers.errors import InvalidArgumentError
 from jupyter_containers.options.build import BuildOptions
 from jupyter_containers.trees import at
@@ -37,6 +37,9 @@ class LocalContext:
 
     ``store``, the engine's own folder, is never part of a context: a process that reads and closes
     the database that it has open loses its locks on it (fcntl(2)), and with them the records.
+
+    A file that ``leave_out`` matches is copied only by name, unless a ``!`` line of the ignore file
+    includes it.
     """
 
     def __init__(
@@ -45,6 +48,7 @@ class LocalContext:
         dockerfile: Path | None = None,
         digests: FileDigests | None = None,
         store: Path | None = None,
+        leave_out: IgnoreRules = NO_RULES,
     ) -> None:
         self.folder = folder
         try:
@@ -55,7 +59,7 @@ class LocalContext:
             ) from error
         try:
             rules = _exclude_store(_ignore_rules(self.root, dockerfile), self._place(), store)
-            self.tree = SourceTree(self.root, rules, digests=digests)
+            self.tree = SourceTree(self.root, rules, digests=digests, leave_out=leave_out)
         except BaseException:
             self.root.close()
             raise

@@ -17,9 +17,10 @@ from typing import BinaryIO
 from jupyter_containers.build.archives import decompressed, is_archive
 from jupyter_containers.build.context import LocalContext
 from jupyter_containers.build.digests import FileDigests
+from jupyter_containers.build.ignorefile import IgnoreRules
 from jupyter_containers.build.remote import Git, GitAddress, download
 from jupyter_containers.build.seams import CacheStore, ExtractArchive
-from jupyter_containers.build.tree import SourceTree
+from jupyter_containers.build.tree import NO_RULES, SourceTree
 from jupyter_containers.errors import InvalidArgumentError, UnsupportedError
 from jupyter_containers.events import CancelToken
 from jupyter_containers.options.context import ContextSource
@@ -36,7 +37,8 @@ class Contexts:
 
     ``files`` (by name) are added to those of the main context.  ``keep_git_dir`` keeps ``.git`` of
     a main context that is a repository.  ``memory`` holds what servers returned before. ``store``
-    is the folder that local contexts exclude.
+    is the folder that local contexts exclude.  ``leave_out`` matches files of this machine's
+    folders that are copied only by name.
     """
 
     named: Mapping[str, ContextSource]
@@ -49,6 +51,7 @@ class Contexts:
     keep_git_dir: bool = False
     memory: CacheStore | None = None
     store: Path | None = None
+    leave_out: IgnoreRules = NO_RULES
     _open: dict[str, LocalContext] = field(default_factory=dict)
     _extra: SourceTree | None = None
     _lock: threading.Lock = field(default_factory=threading.Lock)
@@ -85,7 +88,10 @@ class Contexts:
         on_this_machine = source.kind == "folder"
         digests = self.digests(folder) if on_this_machine else None
         store = self.store if on_this_machine else None
-        context = self.stack.enter_context(LocalContext(folder, dockerfile, digests, store))
+        leave_out = self.leave_out if on_this_machine else NO_RULES
+        context = self.stack.enter_context(
+            LocalContext(folder, dockerfile, digests, store, leave_out)
+        )
         if digests is not None:
             self.stack.callback(digests.save)
         return context

@@ -6,6 +6,7 @@ Committed steps stay in the cache, so that a stopped build continues where it wa
 from __future__ import annotations
 
 import os
+import posixpath
 import threading
 import time
 from collections.abc import Callable, Iterator
@@ -21,6 +22,7 @@ from jupyter_containers.build.context import DockerfileText, LocalContext, read_
 from jupyter_containers.build.contexts import Contexts, OpenDigests
 from jupyter_containers.build.digests import FileDigests
 from jupyter_containers.build.forecast import MadeLayers, PresentImages, StageForecast
+from jupyter_containers.build.ignorefile import IgnoreRules
 from jupyter_containers.build.image import write_image
 from jupyter_containers.build.interpret import typed
 from jupyter_containers.build.linting import static_findings, unused_build_args
@@ -42,8 +44,9 @@ from jupyter_containers.build.sharing import INLINE_MEMBER, SharedSteps, StepLed
 from jupyter_containers.build.stagework import Means, StageWork
 from jupyter_containers.build.state import StageState
 from jupyter_containers.build.steps import BuildArguments
+from jupyter_containers.build.tree import SourceTree
 from jupyter_containers.errors import BuildError, InvalidArgumentError
-from jupyter_containers.events import CancelToken, EventSink, discard
+from jupyter_containers.events import CancelToken, EventSink, discard, note
 from jupyter_containers.oci.descriptor import Platform, digest_of, encode_json
 from jupyter_containers.oci.image import rfc3339
 from jupyter_containers.options.build import EPOCH_ARG, BuildOptions
@@ -103,6 +106,7 @@ class Builder:
             progress = Progress(emit, token)
             result = _Build(self, options, draft, progress).run()
             show_findings(result.warnings, emit)
+            note(emit, _left_out(draft.context.tree))
             return result
 
     def check(
@@ -177,7 +181,20 @@ class Builder:
             keep_git_dir=options.build_args.get(_KEEP_GIT_ARG, "").lower() in ("1", "t", "true"),
             memory=self.cache,
             store=self.store,
+            leave_out=IgnoreRules.of(options.leave_out),
         )
+
+
+def _left_out(tree: SourceTree) -> str:
+    """Return a sentence about the files that copies of folders left out; empty without any."""
+    names = sorted(name for name in tree.left_out if not posixpath.basename(name).startswith("."))
+    if not names:
+        return ""
+    others = f" and {len(names) - 1} more" if len(names) > 1 else ""
+    return (
+        f"left out: {names[0]}{others}; to include it, COPY it by name or add "
+        f"!{names[0]} to .dockerignore"
+    )
 
 
 def _refuse(findings: tuple[Finding, ...]) -> None:

@@ -90,7 +90,10 @@ def _from(node: Node) -> Instruction:
     flags = read_flags(From, "FROM", node.flags)
     parts = node.rest.split()
     if len(parts) not in (1, 3) or (len(parts) == 3 and parts[1].lower() != "as"):
-        raise ValueError("requires either one argument, or three: FROM <image> [AS <name>]")
+        comment = "; a comment is a line of its own" if "#" in node.rest else ""
+        raise ValueError(
+            f"requires either one argument, or three: FROM <image> [AS <name>]{comment}"
+        )
     name = parts[2] if len(parts) == 3 else ""
     if name and not _STAGE_NAME.fullmatch(name):
         raise ValueError(

@@ -68,7 +68,9 @@ class SourceTree:
     """A root, and the rules for what is visible in it.
 
     ``keep_owner`` is false for a build context, whose files belong to 0:0.  ``digests`` cache the
-    digests of files; builds share them so that a file is read once.
+    digests of files; builds share them so that a file is read once.  A file that ``leave_out``
+    matches is skipped in a walk of its folder, unless ``rules`` include it by ``!``; ``left_out``
+    has the names of such files.
 
     A tree may serve several threads; :meth:`reading` yields a faster one, for one thread.
     """
@@ -81,24 +83,33 @@ class SourceTree:
         keep_owner: bool = False,
         digests: FileDigests | None = None,
         folders: Folders | None = None,
+        leave_out: IgnoreRules = NO_RULES,
     ) -> None:
         self.root = root
         self.rules = rules
         self.keep_owner = keep_owner
         self.digests = digests or FileDigests()
+        self.left_out: set[str] = set()
         self._kept = folders
+        self._leave_out = leave_out
 
     @contextmanager
     def reading(self) -> Iterator[SourceTree]:
         """Yield the same tree with folders that stay open during the block; for one thread."""
         with Folders(self.root) as folders:
-            yield SourceTree(
-                self.root,
-                self.rules,
-                keep_owner=self.keep_owner,
-                digests=self.digests,
-                folders=folders,
-            )
+            yield self._with(folders)
+
+    def _with(self, folders: Folders) -> SourceTree:
+        tree = SourceTree(
+            self.root,
+            self.rules,
+            keep_owner=self.keep_owner,
+            digests=self.digests,
+            folders=folders,
+            leave_out=self._leave_out,
+        )
+        tree.left_out = self.left_out
+        return tree
 
     def _open(self) -> AbstractContextManager[Folders]:
         """Return folders for one operation."""
@@ -259,6 +270,9 @@ class SourceTree:
             here = self.rules.step(state, path) if self.rules else 0
             out = exclude.step(excluded, inner) if exclude else 0
             hidden = self.rules.verdict(here)
+            if not hidden and self._leaves_out(path, here):
+                self.left_out.add(path)
+                continue
             left_out = exclude.verdict(out)
             try:
                 status = at.look(folders.open(folder), name)
@@ -286,6 +300,10 @@ class SourceTree:
             else:
                 yield entry
             yield from inside
+
+    def _leaves_out(self, path: str, state: int) -> bool:
+        """Return whether a walk skips ``path``, which ``rules`` neither exclude nor include."""
+        return state == 0 and bool(self._leave_out) and self._leave_out.ignores(path)
 
     def xattrs(self, path: str) -> tuple[tuple[str, bytes], ...]:
         """Return the extended attributes that belong to the file, not to the file system."""

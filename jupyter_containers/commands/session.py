@@ -75,8 +75,9 @@ class Session:
     passed on rather than returned; ``signals`` are the signals of this process, if they are
     forwarded to a container in the foreground.  ``terminal`` is the user's terminal for ``-it``;
     ``open_terminal`` opens one on the page and returns it immediately; if both are None, ``-it`` is
-    not possible.  ``open_log`` shows a log on the page until it ends, and returns False if it
-    cannot.  ``shown`` returns whether live output is still on the page when a result is displayed.
+    not possible.  ``open_log`` shows a log on the page, waits for its end if its last argument is
+    true, and returns False if it cannot show one.  ``shown`` returns whether live output is still
+    on the page when a result is displayed.
     """
 
     provide_engine: Callable[[], Engine]
@@ -87,7 +88,7 @@ class Session:
     stdin: bytes | BinaryIO | None = None
     terminal: Callable[[], AbstractContextManager[Terminal]] | None = None
     open_terminal: Callable[[TerminalWork], Any] | None = None
-    open_log: Callable[[str, LogSource], bool] | None = None
+    open_log: Callable[[str, LogSource, bool], bool] | None = None
     confirm: Callable[[str], bool] = always
     binary_output: BinaryIO | None = None
     shown: Callable[[], bool] = bool

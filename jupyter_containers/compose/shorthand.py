@@ -88,7 +88,7 @@ _PORT = re.compile(r"(\d+)(?:-(\d+))?\Z")
 
 
 def ports_of(text: str, path: Path) -> list[dict[str, Any]]:
-    """Return the long forms of ``[IP:][HOST:]CONTAINER[/PROTOCOL]``, one per port of a range."""
+    """Parse ``[IP:][HOST:]CONTAINER[/PROTOCOL]``; return a mapping for each port of a range."""
     body, slash, protocol = text.partition("/")
     if slash and protocol.lower() not in ("tcp", "udp", "sctp"):
         raise ModelError(path, f"invalid proto: {protocol}", hint="tcp, udp or sctp")

@@ -107,6 +107,12 @@ class Cluster:
         return Client(config=self.config, namespace=self.namespace, timeout=timeout)
 
     @cached_property
+    def version(self) -> str:
+        """The version of the server: ``v1.20.2``."""
+        with self.stream("version", "version") as lines:
+            return str(json.loads(b"".join(lines)).get("gitVersion", ""))
+
+    @cached_property
     def tls(self) -> ssl.SSLContext:
         """The certificates to trust and to present."""
         from lightkube.config.client_adapter import verify_cluster

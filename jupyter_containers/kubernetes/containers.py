@@ -22,11 +22,10 @@ from jupyter_containers.engine.containers.foreground import (
     TerminalSession,
     TerminalSize,
 )
-from jupyter_containers.engine.containers.service import image_name
 from jupyter_containers.engine.containers.streams import OutputSink, SignalSource
 from jupyter_containers.engine.filters import Filters, Lookups, PruneFilter, container_filter
 from jupyter_containers.engine.frames import CONTAINER_FIELDS, frame_of
-from jupyter_containers.engine.images.image import Image
+from jupyter_containers.engine.images.image import Image, image_name
 from jupyter_containers.engine.interrupts import deferred
 from jupyter_containers.engine.naming import friendly_name, new_id
 from jupyter_containers.engine.records import ContainerRecord, MountRecord, StateRecord
@@ -39,18 +38,22 @@ from jupyter_containers.kubernetes.images import ImageSource, Published
 from jupyter_containers.kubernetes.logs import read_log
 from jupyter_containers.kubernetes.pods import Found, Pods
 from jupyter_containers.kubernetes.states import is_over
+from jupyter_containers.kubernetes.streams import Channel
 from jupyter_containers.kubernetes.translation import pod_document
 from jupyter_containers.kubernetes.unsupported import missing, refuse
+from jupyter_containers.oci.image import ExecutionConfig
 from jupyter_containers.oci.state import Status, require
 from jupyter_containers.options import ExecOptions, RunOptions
 from jupyter_containers.options.flag import with_keywords
 from jupyter_containers.options.flags import ExecFlags, RunFlags, UpdateFlags
+from jupyter_containers.options.network import DEFAULT_NETWORK
 from jupyter_containers.options.values import check_name, parse_signal
 from jupyter_containers.runtime.keys import USUAL_KEYS, DetachKeys
 from jupyter_containers.runtime.spec import process_args
 from jupyter_containers.settings import Settings
 
 if TYPE_CHECKING:
+    from jupyter_containers.kubernetes.networks import ClusterNetworks
     from jupyter_containers.kubernetes.volumes import ClusterVolumes
     from jupyter_containers.runtime.logs import LogLine
 
@@ -64,9 +67,15 @@ class ClusterContainers(Collection[Container]):
     noun = "containers"
 
     def __init__(
-        self, pods: Pods, images: ImageSource, volumes: ClusterVolumes, settings: Settings
+        self,
+        pods: Pods,
+        images: ImageSource,
+        volumes: ClusterVolumes,
+        networks: ClusterNetworks,
+        settings: Settings,
     ) -> None:
-        self._pods, self._images, self._volumes = pods, images, volumes
+        self._pods, self._images = pods, images
+        self._volumes, self._networks = volumes, networks
         self._settings = settings
         self._foreground = Foreground(pods, self._end_now)
 
@@ -136,7 +145,14 @@ class ClusterContainers(Collection[Container]):
 
             options = msgspec.structs.replace(options, cpus=parse_cpus(cpus))
         refuse(options)
+        self._check_networks(options)
         return options
+
+    def _check_networks(self, options: RunOptions) -> None:
+        """Raise :class:`NetworkNotFoundError` for a network that does not exist."""
+        for request in options.networks:
+            if not request.is_mode and request.name != DEFAULT_NETWORK:
+                self._networks.get(request.name)
 
     def _prepared(
         self, options: RunOptions, emit: EventSink, cancel: CancelToken | None = None
@@ -210,11 +226,35 @@ class ClusterContainers(Collection[Container]):
                     self._pods.delete(made)
             raise
 
+    def keep(
+        self,
+        image: str,
+        command: Sequence[str],
+        flags: Mapping[str, Any],
+        emit: EventSink,
+        cancel: CancelToken,
+    ) -> tuple[Found, ExecutionConfig]:
+        """Start a container that runs ``command`` in place of the image's; return that, too."""
+        given = {**flags, "detach": True, "entrypoint": command[0]}
+        options = self._options(image, command[1:], given)
+        record, published = self._prepared(options, emit, cancel)
+        found, _ = self._launch(record, published, cancel=cancel)
+        return found, published.config
+
+    def channel(self, found: Found, verb: str, **query: Any) -> Channel:
+        """Open the streams of a process in a container."""
+        return Channel(self._pods.cluster, found.object_name, verb, **query)
+
+    def delete(self, found: Found) -> None:
+        """Delete a container at once, without waiting until it is gone."""
+        self._pods.delete(found)
+
     def _make(self, record: ContainerRecord, published: Published, *, gate: bool) -> Found:
         document = pod_document(
             record,
             published.reference,
             owner=self._pods.cluster.owner,
+            namespace=self._pods.cluster.namespace,
             gate=gate,
             pull_secrets=published.secrets,
             grace=self._settings.stop_timeout,
@@ -690,9 +730,29 @@ class ClusterContainers(Collection[Container]):
         """Refuse: the files of a container are on its node."""
         raise missing("export", f"{_ON_NODE}; cp copies folders")
 
-    def copy(self, source: str, target: str, **flags: Any) -> None:  # noqa: ARG002  # refused
-        """Copy files between a container (``NAME:PATH``) and this machine."""
-        raise missing("cp", _ON_NODE)
+    def copy(
+        self,
+        source: str,
+        target: str,
+        *,
+        archive: bool = False,
+        follow_link: bool = False,
+        stdin: BinaryIO | bytes | None = None,
+        stdout: BinaryIO | None = None,
+        emit: EventSink = discard,
+    ) -> None:
+        """Copy files between a running container (``NAME:PATH``) and this machine, by its tar."""
+        from jupyter_containers.kubernetes.copying import Copying
+
+        Copying(self._foreground, self._running, self._pods.cluster).copy(
+            source,
+            target,
+            archive=archive,
+            follow_link=follow_link,
+            stdin=stdin,
+            stdout=stdout,
+            emit=emit,
+        )
 
     def folder(self, name: str, path: str) -> NoReturn:  # noqa: ARG002  # refused
         """Refuse: the files of a container are on its node."""

@@ -29,6 +29,7 @@ if TYPE_CHECKING:
     from jupyter_containers.engine.applications.service import ApplicationService
     from jupyter_containers.engine.records import ContainerRecord
     from jupyter_containers.engine.sessions.service import SessionService
+    from jupyter_containers.kubernetes.workloads import ClusterWorkloads
 
 _SHORT_CUTS = {
     "run": "containers",
@@ -77,7 +78,9 @@ class ClusterEngine:
     @cached_property
     def containers(self) -> ClusterContainers:
         """Containers: call it to list running ones, iterate, ``get(name)``, ``run(…)``."""
-        return ClusterContainers(self._pods, self._images, self.volumes, self.settings)
+        return ClusterContainers(
+            self._pods, self._images, self.volumes, self.networks, self.settings
+        )
 
     @cached_property
     def builds(self) -> ClusterBuilds:
@@ -93,6 +96,13 @@ class ClusterEngine:
     def networks(self) -> ClusterNetworks:
         """Networks: call it to list them, iterate, ``get(name)``, ``create(…)``."""
         return ClusterNetworks(self._cluster, self._records)
+
+    @cached_property
+    def workloads(self) -> ClusterWorkloads:
+        """Work over several pods: ``map(…)``, ``service(…)``."""
+        from jupyter_containers.kubernetes.workloads import ClusterWorkloads
+
+        return ClusterWorkloads(self.containers)
 
     @cached_property
     def system(self) -> ClusterSystem:
@@ -134,3 +144,16 @@ class ClusterEngine:
             local, self._local = self._local, None
         if local is not None:
             local.close()
+
+
+if TYPE_CHECKING:
+    # The type checker verifies that the services implement the protocols.
+    from jupyter_containers.engine.backends import (
+        ContainerBackend,
+        NetworkBackend,
+        VolumeBackend,
+    )
+
+    _CONTAINERS: type[ContainerBackend] = ClusterContainers
+    _NETWORKS: type[NetworkBackend] = ClusterNetworks
+    _VOLUMES: type[VolumeBackend] = ClusterVolumes

@@ -18,6 +18,8 @@ NAME = f"{PREFIX}/name"
 KIND = f"{PREFIX}/kind"
 NOTEBOOK = f"{PREFIX}/notebook"
 PROJECT = f"{PREFIX}/project"
+# The network of a pod, by the name of its Service.
+MEMBER = f"{PREFIX}/network"
 # Annotations: the container's record as JSON, and the time of a stop by the user.
 RECORD = f"{PREFIX}/record"
 STOPPED = f"{PREFIX}/stopped"

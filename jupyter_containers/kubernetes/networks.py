@@ -22,7 +22,15 @@ from jupyter_containers.errors import (
     NetworkNotFoundError,
 )
 from jupyter_containers.kubernetes.client import Cluster
-from jupyter_containers.kubernetes.labels import KIND, NAME, NETWORK, OWNER, labels_of, object_name
+from jupyter_containers.kubernetes.labels import (
+    KIND,
+    MEMBER,
+    NAME,
+    NETWORK,
+    OWNER,
+    labels_of,
+    object_name,
+)
 from jupyter_containers.kubernetes.unsupported import missing
 from jupyter_containers.options.flag import with_keywords
 from jupyter_containers.options.groupflags import ConnectFlags, CreateNetworkFlags
@@ -33,7 +41,6 @@ if TYPE_CHECKING:
     from lightkube.resources.core_v1 import Service
 
 DRIVER = "kubernetes"
-MEMBER = "jupyter-containers/network"
 
 
 class ClusterNetworks(Collection[NetworkSummary]):

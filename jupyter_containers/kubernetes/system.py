@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from datetime import datetime
 from typing import TYPE_CHECKING, Any
 
 from jupyter_containers.engine.filters import Filters
@@ -12,10 +13,13 @@ from jupyter_containers.errors import (
     InvalidArgumentError,
     NotFoundError,
 )
+from jupyter_containers.events import CancelToken
 from jupyter_containers.kubernetes.client import Cluster
 from jupyter_containers.kubernetes.pods import Pods
 
 if TYPE_CHECKING:
+    from jupyter_containers.engine.journal import JournalEvent
+    from jupyter_containers.kubernetes.doctor import ContextReport
     from jupyter_containers.kubernetes.engine import ClusterEngine
 
 _KINDS = ("container", "image", "network", "volume")
@@ -54,6 +58,44 @@ class ClusterSystem:
                 if kind is not None:
                     raise
         raise ContainerNotFoundError(f"no such object: {name}")
+
+    def doctor(self) -> ContextReport:
+        """Return what the user may do in the cluster, and how to provide what is missing."""
+        from jupyter_containers.kubernetes.doctor import examine
+
+        return examine(self._cluster, self._engine.settings)
+
+    def events(
+        self,
+        *,
+        since: datetime | None = None,
+        until: datetime | None = None,
+        after: int | None = None,  # noqa: ARG002  # a cluster does not number them
+        filters: Mapping[str, Iterable[str]] | None = None,
+        follow: bool = True,
+        cancel: CancelToken | None = None,
+    ) -> Iterator[JournalEvent]:
+        """Return the events of this user's containers, from now on or since a time."""
+        from jupyter_containers.kubernetes.events import read_events
+
+        return read_events(
+            self._cluster, since=since, until=until, filters=filters, follow=follow, cancel=cancel
+        )
+
+    def info(self) -> dict[str, Any]:
+        """Return facts about the context and its containers."""
+        states = [str(found.record.state.status) for found in self._pods.all()]
+        return {
+            "Name": self._cluster.name,
+            "Driver": "kubernetes",
+            "ServerVersion": self._cluster.version,
+            "Namespace": self._cluster.namespace,
+            "Owner": self._cluster.owner,
+            "Server": self._cluster.config.cluster.server,
+            "Containers": len(states),
+            "ContainersRunning": states.count("running"),
+            "ContainersStopped": states.count("exited") + states.count("created"),
+        }
 
     def prune(
         self,

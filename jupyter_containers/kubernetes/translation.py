@@ -31,6 +31,7 @@ from jupyter_containers.engine.records import ContainerRecord, MountRecord
 from jupyter_containers.errors import InvalidArgumentError
 from jupyter_containers.kubernetes.labels import (
     CONTAINER,
+    MEMBER,
     NAME,
     RECORD,
     STORED,
@@ -39,6 +40,7 @@ from jupyter_containers.kubernetes.labels import (
 )
 from jupyter_containers.kubernetes.unsupported import missing
 from jupyter_containers.options import RunOptions
+from jupyter_containers.options.network import DEFAULT_NETWORK
 from jupyter_containers.options.run import SHM_BYTES
 from jupyter_containers.options.written import from_json, to_json
 from jupyter_containers.runtime.spec import process_args
@@ -46,9 +48,12 @@ from jupyter_containers.runtime.spec import process_args
 MAIN = "main"
 GPU = "nvidia.com/gpu"
 DEFAULT_GRACE = 10
-# Waits for the terminal of the caller (its size), so that no output is lost.
+CLUSTER_DOMAIN = "cluster.local"
+# Waits until the terminal has a size, the caller's, so that no output is lost; up to ten seconds.
+# (Without one, stty of BusyBox prints nothing, and that of GNU "0 0".)
 _TERMINAL_GATE = (
-    'n=0; while [ "$(stty size 2>/dev/null)" = "0 0" ] && [ $n -lt 200 ];'
+    "command -v stty >/dev/null && n=0 || n=200;"
+    ' while s=$(stty size 2>/dev/null); [ "${s:-0 0}" = "0 0" ] && [ $n -lt 200 ];'
     ' do sleep 0.05; n=$((n+1)); done; exec "$@"'
 )
 # Waits for a line, which the caller sends once it reads the output.
@@ -81,6 +86,7 @@ def pod_document(
     reference: str,
     *,
     owner: str,
+    namespace: str = "",
     gate: bool = False,
     pull_secrets: Iterable[str] = (),
     grace: float = DEFAULT_GRACE,
@@ -91,12 +97,14 @@ def pod_document(
     image.  ``grace`` is the time to stop, unless the container has its own.
     """
     options = record.options
+    joined = _joined(record, owner)
     timeout = options.stop_timeout if options.stop_timeout >= 0 else grace
     spec: dict[str, Any] = {
         "restartPolicy": _RESTARTS.get(options.restart.name, "Always"),
         "automountServiceAccountToken": False,
         "enableServiceLinks": False,
         "hostname": _hostname(record),
+        "subdomain": joined,
         "terminationGracePeriodSeconds": max(0, math.ceil(timeout)),
         "securityContext": _pod_security(record),
         "containers": [_container(record, reference, gate)],
@@ -105,7 +113,7 @@ def pod_document(
         "hostAliases": [
             {"ip": host.address, "hostnames": [host.name]} for host in options.add_host
         ],
-        "dnsConfig": _dns(options),
+        "dnsConfig": _dns(options, joined, namespace),
         "nodeSelector": _node_selector(options),
         "runtimeClassName": options.runtime,
         "shareProcessNamespace": options.init,
@@ -113,10 +121,13 @@ def pod_document(
         "hostIPC": options.ipc == "host",
         "hostNetwork": options.network == "host",
     }
+    found = metadata(record, owner, CONTAINER, dict(options.annotation or {}))
+    if joined:
+        found["labels"][MEMBER] = joined
     return {
         "apiVersion": "v1",
         "kind": "Pod",
-        "metadata": metadata(record, owner, CONTAINER, dict(options.annotation or {})),
+        "metadata": found,
         "spec": _present(spec, keep=("automountServiceAccountToken", "enableServiceLinks")),
     }
 
@@ -357,8 +368,22 @@ def _probe(record: ContainerRecord) -> dict[str, Any]:
     }
 
 
+def _joined(record: ContainerRecord, owner: str) -> str:
+    """Return the Service of the network that a container joins; empty for the cluster's own."""
+    names = [request.name for request in record.networks if not request.is_mode]
+    others = [name for name in names if name != DEFAULT_NETWORK]
+    if len(others) > 1:
+        raise missing("more than one network", "the names of a pod are those of one network")
+    return object_name(others[0], owner) if others else ""
+
+
 def _hostname(record: ContainerRecord) -> str:
-    name = record.options.hostname.lower()
+    # The name that a network resolves is that of the host.
+    named = any(
+        not request.is_mode and request.name != DEFAULT_NETWORK for request in record.networks
+    )
+    own = record.name if named and _LABEL.fullmatch(record.name) else ""
+    name = (record.options.hostname or own).lower()
     if name and not _LABEL.fullmatch(name):
         raise InvalidArgumentError(
             f"the hostname {name!r} is not possible in a cluster",
@@ -367,11 +392,12 @@ def _hostname(record: ContainerRecord) -> str:
     return name or record.id[:12]
 
 
-def _dns(options: RunOptions) -> dict[str, Any]:
+def _dns(options: RunOptions, joined: str, namespace: str) -> dict[str, Any]:
+    own = [f"{joined}.{namespace}.svc.{CLUSTER_DOMAIN}"] if joined else []
     return _present(
         {
             "nameservers": list(options.dns),
-            "searches": list(options.dns_search),
+            "searches": [*own, *options.dns_search],
             "options": [
                 _present({"name": word.partition(":")[0], "value": word.partition(":")[2]})
                 for word in options.dns_option

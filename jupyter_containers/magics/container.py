@@ -36,8 +36,6 @@ from jupyter_containers.commands.parser import (
 )
 from jupyter_containers.commands.session import Session
 from jupyter_containers.commands.words import Parsed
-from jupyter_containers.contexts import DEFAULT as DEFAULT_CONTEXT
-from jupyter_containers.contexts import Contexts
 from jupyter_containers.errors import ContainersError, InvalidArgumentError, NotFoundError
 from jupyter_containers.magics import compose_cell
 from jupyter_containers.magics.cell import (
@@ -97,6 +95,8 @@ class ContainerMagics(Magics):
 
     def _engine_of(self, context: str) -> Engine:
         """Return the engine of a context; empty for the current one."""
+        from jupyter_containers.contexts import DEFAULT, Contexts
+
         overrides = self._config.overrides()
         if not context:
             context = Contexts(settings=load_settings(overrides=overrides)).current
@@ -106,7 +106,7 @@ class ContainerMagics(Magics):
                 self._engines, self._engine_pid = {}, os.getpid()
             if context not in self._engines:
                 # The engine of this machine has no use for the name.
-                chosen = {} if context == DEFAULT_CONTEXT else {"context": context}
+                chosen = {} if context == DEFAULT else {"context": context}
                 self._engines[context] = self._make_engine(**{**overrides, **chosen})
             return self._engines[context]
 
@@ -384,7 +384,7 @@ class ContainerMagics(Magics):
 
 
 def _whole_log(parsed: Parsed, result: Any) -> str:
-    """Return where to find the full output of a container after its end."""
+    """Return a sentence that names the place of a run's whole output."""
     kept = getattr(result, "container_id", "") and not parsed.flag("rm")
     if parsed.verb is None or parsed.verb.starts != "container" or not kept:
         return "_.stdout and _.stderr have the last 16 MB"

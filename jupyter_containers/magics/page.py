@@ -59,8 +59,8 @@ class Page:
             raise
         return terminal
 
-    def open_log(self, title: str, source: LogSource) -> bool:
-        """Show a log until it ends; return False if the front end has no widgets."""
+    def open_log(self, title: str, source: LogSource, wait: bool) -> bool:
+        """Show a log, with ``wait`` until it ends; return False if the page has no widgets."""
         from jupyter_containers.widgets.logs import LogsWidget
 
         logs = LogsWidget(title, source, self.gallery, self._cell_number)
@@ -69,6 +69,8 @@ class Page:
             logs.discard()
             return False
         logs.start()
+        if logs.live and not wait:
+            return True
         try:
             logs.wait()
         except BaseException:

@@ -11,7 +11,7 @@ from jupyter_containers.magics.container import ContainerMagics
 
 _NAMES = {
     "line": ("container", "docker"),
-    "cell": ("container", "docker", "dockerfile", "session", "sandbox"),
+    "cell": ("container", "docker", "dockerfile", "compose", "session", "sandbox"),
 }
 
 
@@ -23,6 +23,7 @@ def register(shell: Any) -> None:
     shell.register_magics(magics)
     shell.configurables.append(config)
     _complete(shell, magics)
+    _mend_pasted(shell)
     _rename(shell, magics, config.docker_magic)
     _show_values(shell)
     config.observe(lambda change: _rename(shell, magics, change.new), "docker_magic")
@@ -39,6 +40,7 @@ def unregister(shell: Any) -> None:
         _show_values_no_more(shell)
         magics.close()
         _forget_completion(shell)
+        _mend_no_more(shell)
         shell.events.unregister("pre_run_cell", magics.cell_begins)
         atexit.unregister(magics.close)
     manager = shell.magics_manager
@@ -156,6 +158,29 @@ def _forget_completion(shell: Any) -> None:
             for matcher in completer.custom_matchers
             if getattr(matcher, "__module__", "") != f"{__package__}.completion"
         ]
+
+
+def _mend_pasted(shell: Any) -> None:
+    """Explain pasted commands, and magics below comments, before IPython reads a cell."""
+    from jupyter_containers.magics.pasted import make_transform
+
+    def is_verb(word: str) -> bool:
+        from jupyter_containers.commands.grammar import spellings
+
+        return any(word == spelling.partition(" ")[0] for spelling in spellings())
+
+    def has_alias() -> bool:
+        return "docker" in shell.magics_manager.magics["line"]
+
+    shell.input_transformers_cleanup.append(make_transform(is_verb, has_alias))
+
+
+def _mend_no_more(shell: Any) -> None:
+    shell.input_transformers_cleanup[:] = [
+        transform
+        for transform in shell.input_transformers_cleanup
+        if getattr(transform, "__module__", "") != f"{__package__}.pasted"
+    ]
 
 
 def registered(shell: Any) -> ContainerMagics | None:

@@ -3,10 +3,12 @@
 Users paste lines from tutorials.  A prompt, ``sudo`` and the word ``docker`` before a command are
 removed, and so is a comment at its end.  ``$(COMMAND)`` outside quotes is replaced by the command's
 output, as with ``!``, and ``docker`` in it is this engine; ``$PWD`` and ``$(pwd)`` at the beginning
-of a path are the kernel's folder, also in double quotes, and ``$HOME/…`` the user's.  Every other
-``$`` is passed to the container. ``< FILE`` of ``load`` and ``> FILE`` of ``save`` and ``export``
-become their flags.  Syntax that needs a shell (pipes, ``&&``, ``;``, ``&``) is refused with a hint;
-in quotes it is an ordinary word.
+of a path are the kernel's folder, also in double quotes, and ``$HOME/…`` the user's.  Outside
+quotes, ``$NAME`` is the kernel's environment variable.  Every other ``$`` is passed to the
+container: in double quotes too, where ``sh -c "echo $i"`` needs it.  ``< FILE`` of ``load`` and
+``> FILE`` of ``save`` and ``export`` become their flags.  Syntax that needs a shell (pipes, ``&&``,
+``;``, ``&``) is refused with a hint, and so is a placeholder (``<image-id>``); in quotes it is an
+ordinary word.
 """
 
 from __future__ import annotations
@@ -36,6 +38,8 @@ _BEFORE = re.compile(
 _OPERATOR = re.compile(r"(&&|\|\|?|[012]?>>?(?:&[012])?|<|&)(?=\s|$)|([012]?>>?|<<?)(?=[^\s(])")
 _HERE = re.compile(r"\$PWD\b|\$\{PWD\}|\$\(pwd\)|`pwd`")
 _HOME = re.compile(r"\$HOME(?=[/:])|\$\{HOME\}(?=[/:])")
+_VARIABLE = re.compile(r"\$(?:([A-Za-z_]\w*)|\{([A-Za-z_]\w*)\})", re.ASCII)
+_PLACEHOLDER = re.compile(r"<[A-Za-z][\w .-]*>")
 _QUOTED = "in quotes it is passed to the container"
 _INSTEAD = {
     "|": "a result is a Python value (x = %container …); in a shell: !jupyter container … | …",
@@ -85,6 +89,17 @@ def _home() -> str:
     return os.path.expanduser("~")
 
 
+def _value(name: str) -> str:
+    """Return the kernel's environment variable ``name``."""
+    if name not in os.environ:
+        raise InvalidArgumentError(
+            f"${name}: this kernel has no environment variable {name}",
+            hint=f"'${name}' in single quotes is passed to the container; "
+            f"{{{{{name}}}}} is the notebook's variable",
+        )
+    return os.environ[name]
+
+
 def _end(match: re.Match[str] | None) -> int:
     return match.end() if match else 0
 
@@ -122,12 +137,25 @@ class _Reader:
             return self._keep(character)
         if rest.startswith("$(") or character == "`":
             return self._substitute(rest)
+        if variable := _VARIABLE.match(rest):
+            self._made.append(shlex.quote(_value(variable[1] or variable[2])))
+            return variable.end()
+        return self._sign(rest)
+
+    def _sign(self, rest: str) -> int:
+        """Process a character outside quotes that may have a meaning to a shell."""
+        character = rest[0]
         if character == "#" and self._begins_word():
             return len(rest.partition("\n")[0])
         if character == ";" and (rest[1:2] or " ").isspace():
             if rest[1:].strip():
                 raise _refusal(";")
             return len(rest)  # at the end it makes IPython hide the result
+        if placeholder := _PLACEHOLDER.match(rest):
+            raise InvalidArgumentError(
+                f"{placeholder[0]} is a placeholder",
+                hint="write a value in its place, without < and >",
+            )
         operator = _OPERATOR.match(rest) if self._begins_word() else None
         return self._operate(rest, operator[0]) if operator else self._keep(character)
 

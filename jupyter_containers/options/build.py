@@ -62,6 +62,7 @@ class BuildOptions:
     is the text's name in errors; ``place`` identifies the text even after edits, to report what has
     changed (by default context and name).  ``trust_host_ca`` None means the setting. ``platform``
     may list several, separated by commas.  Without ``outputs`` the image goes into this store.
+    ``leave_out`` has patterns, as in ``.dockerignore``, of files that are copied only by name.
     """
 
     context: ContextSource
@@ -91,6 +92,7 @@ class BuildOptions:
     files: Mapping[str, bytes] = field(default_factory=dict, repr=False)
     ssh: Mapping[str, tuple[Path, ...]] = field(default_factory=dict)
     allow: frozenset[str] = frozenset()
+    leave_out: tuple[str, ...] = ()
     lines_above: int = 0
     outputs: tuple[BuildOutput, ...] = ()
     format: ImageFormat = "oci"
@@ -155,6 +157,8 @@ class BuildOptions:
             require_index(values["outputs"], values["annotations"])
         if "no_cache_filter" in values:
             values["no_cache_filter"] = tuple(_names(as_sequence(values["no_cache_filter"])))
+        if "leave_out" in values:
+            values["leave_out"] = as_sequence(values["leave_out"])
         for name in ("file", "iidfile", "metadata_file"):
             if name in values:
                 values[name] = Path(values[name])

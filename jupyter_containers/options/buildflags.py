@@ -105,6 +105,7 @@ class BuildFlags(TypedDict, total=False):
     dockerfile: Text
     files: Mapping[str, Any]
     labels: Pairs
+    leave_out: Texts
     lines_above: int
     outputs: Outputs
     place: str

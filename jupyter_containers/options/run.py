@@ -238,7 +238,12 @@ def _checked(options: RunOptions) -> RunOptions:
     if options.name:
         check_name(options.name, "container")
     if options.memory and options.memory < MIN_MEMORY:
-        raise InvalidArgumentError("memory limit below 6m, the minimum for a container to start")
+        raise InvalidArgumentError(
+            "memory limit below 6m, the minimum for a container to start",
+            hint=f"{options.memory} is bytes; {options.memory}m is megabytes"
+            if options.memory < 4096
+            else "",
+        )
     if options.memory_swap > 0 and not options.memory:
         raise InvalidArgumentError("memory-swap needs memory to be set too")
     if 0 < options.memory_swap < options.memory:

@@ -37,7 +37,7 @@ _PAGES = 64 * 1024
 
 
 def storage_error(what: str, error: OSError) -> StorageError:
-    """Return the error to raise for a refusal of the disk."""
+    """Return the typed error for an ``OSError`` of the disk: ``cannot <what>: <reason>``."""
     number = error.errno or 0
     reason, hint = _REASONS.get(number, (error.strerror or str(error), ""))
     return _CLASSES.get(number, StorageError)(f"cannot {what}: {reason}", hint=hint)

@@ -29,7 +29,7 @@ def last_tick(opened: LabNotebook) -> int:
 
 
 def test_a_log_is_followed_searched_held_and_stopped(notebook: Any, lab: Lab) -> None:
-    opened = notebook(LOAD, TICKS, "%container logs -f ticks", "after = 1")
+    opened = notebook(LOAD, TICKS, "%container logs -f --wait ticks", "after = 1")
     opened.start_all()
     page = opened.page
     until(lambda: last_tick(opened) > 3, 30)
@@ -60,12 +60,13 @@ def test_a_log_is_followed_searched_held_and_stopped(notebook: Any, lab: Lab) ->
         engine.containers.remove("ticks", force=True)
 
 
-def test_the_end_of_a_log_ends_the_cell(notebook: Any, lab: Lab) -> None:
+def test_a_log_goes_on_beside_the_next_cells(notebook: Any, lab: Lab) -> None:
     opened = notebook(
         LOAD,
-        "%container run -d --name short busybox sh -c 'echo one; sleep 1; echo two'",
+        "%container run -d --name short busybox sh -c "
+        "'echo one; until [ -e /go ]; do sleep 0.1; done; echo two'",
         "%container logs -f short",
-        "after = 1",
+        "%container exec short sh -c 'touch /go; echo went'",
     )
     opened.run_all()
     assert opened.prompts()[-1] == "[4]:"

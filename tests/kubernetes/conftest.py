@@ -1,8 +1,8 @@
 """A real cluster for the tests of this folder, and the engine of its restricted user.
 
-``JUPYTER_CONTAINERS_TEST_KUBERNETES`` is a folder with ``up.sh`` and ``down.sh``, which start and end
-one and print its variables; or those variables are in the environment: ``KUBECONFIG`` (of a user with
-the rights of ``docs/install/kubernetes-role.yaml``) and ``REGISTRY``, from which its nodes pull.
+``JUPYTER_CONTAINERS_TEST_KUBERNETES`` is a folder with ``up.sh`` and ``down.sh``, which start and
+end one and print its variables.  Or those variables are in the environment: ``KUBECONFIG``, of a
+user with the rights of ``docs/install/kubernetes-role.yaml``, and ``REGISTRY`` (nodes pull there).
 """
 
 from __future__ import annotations
@@ -36,9 +36,8 @@ class Cluster:
 
     def endpoint(self, owner: str = "ann", **values: str) -> ClusterEndpoint:
         """Return the restricted user's endpoint."""
-        return ClusterEndpoint(
-            NAMESPACE, f"{self.registry}/team", self.kubeconfig, owner=owner, **values
-        )
+        known = {"kubeconfig": self.kubeconfig, "registry": f"{self.registry}/team"}
+        return ClusterEndpoint(NAMESPACE, owner=owner, **(known | values))
 
     def kubectl_as_admin(self, *words: str, stdin: str = "") -> str:
         """Run kubectl as the administrator; skip without one."""

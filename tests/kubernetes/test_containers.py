@@ -2,27 +2,35 @@
 
 from __future__ import annotations
 
+import base64
+import threading
 import time
 from collections.abc import Callable
 from datetime import UTC, datetime
+from pathlib import Path
 from typing import Any
 
 import pytest
+import yaml
 
 from jupyter_containers.engine import Container
 from jupyter_containers.errors import (
     AlreadyExistsError,
+    ClusterForbiddenError,
     ContainerFailedError,
     ContainerNotFoundError,
     ImageNotFoundError,
     InvalidStateError,
+    NotFoundError,
     OCIRuntimeError,
     OperationCancelledError,
     PodNotStartedError,
+    QuotaError,
     UnsupportedError,
 )
 from jupyter_containers.events import CancelToken
 from jupyter_containers.kubernetes.engine import ClusterEngine
+from tests.kubernetes.conftest import NAMESPACE, Cluster
 
 BOX = "box:1"
 # Ends with 5 at a TERM, after a last line.
@@ -79,7 +87,6 @@ def test_the_life_of_a_container(engine: ClusterEngine) -> None:
         assert (killed.exit_code, killed.id) == (137, one.id)
         assert [line.data for line in containers.logs("web")] == [b"one\n"]
         assert str(containers.restart("web", timeout=1).status) == "running"
-        assert containers.wait is not None
     finally:
         containers.remove("web", force=True)
     assert containers(all=True) == []
@@ -188,3 +195,146 @@ def test_volumes_outlive_containers(engine: ClusterEngine) -> None:
     finally:
         engine.volumes.remove("data")
     assert engine.volumes() == []
+
+
+def test_a_terminal_has_its_size_and_loses_nothing(engine: ClusterEngine) -> None:
+    result = engine.run(
+        BOX, ["sh", "-c", "stty size; tty"], tty=True, interactive=True, rm=True,
+        terminal_size=lambda: (33, 77),
+    )  # fmt: skip
+    assert result.stdout == b"33 77\r\n/dev/pts/0\r\n"
+
+
+def test_names_resolve_on_a_network(engine: ClusterEngine) -> None:
+    engine.networks.create("shop")
+    try:
+        with engine.run(BOX, ["sleep", "60"], detach=True, name="db", network="shop"):
+            found = engine.run(BOX, ["nslookup", "db"], network="shop", rm=True, check=False)
+            address = engine.containers.get("db").ip_address
+            assert address in found.output, found
+            [member] = engine.networks.inspect("shop")["Containers"].values()
+            assert (member["Name"], member["IPv4Address"]) == ("db", address)
+    finally:
+        engine.networks.remove("shop")
+
+
+def test_files_are_copied_in_and_out(engine: ClusterEngine, tmp_path: Path) -> None:
+    (tmp_path / "in/sub").mkdir(parents=True)
+    (tmp_path / "in/sub/file").write_bytes(bytes(range(256)) * 1000)
+    copy = engine.containers.copy
+    with engine.run(BOX, ["sh", "-c", SERVER], detach=True, name="files") as one:
+        assert isinstance(one, Container)
+        copy(str(tmp_path / "in"), "files:/tmp")
+        copy(str(tmp_path / "in/sub/file"), "files:/tmp/renamed")
+        copy(str(tmp_path / "in"), "files:/tmp/new")
+        listed = one.exec(["find", "/tmp", "-type", "f"]).output.split()
+        assert sorted(listed) == ["/tmp/in/sub/file", "/tmp/new/sub/file", "/tmp/renamed"]
+        copy("files:/tmp/in", str(tmp_path / "out"))
+        copy("files:/tmp/renamed", str(tmp_path))
+        data = (tmp_path / "in/sub/file").read_bytes()
+        assert (tmp_path / "out/sub/file").read_bytes() == data
+        assert (tmp_path / "renamed").read_bytes() == data
+        one.exec(["ln", "-s", str(tmp_path), "/tmp/link"])
+        one.exec(["sh", "-c", "chmod 4755 /tmp/renamed; echo new >/tmp/new/sub/file"])
+        copy("files:/tmp/renamed", str(tmp_path / "plain"))
+        assert (tmp_path / "plain").stat().st_mode & 0o7777 == 0o755
+        with pytest.raises(NotFoundError, match="could not find the file /nosuch"):
+            copy("files:/nosuch", str(tmp_path))
+
+
+def test_events_are_dockers(engine: ClusterEngine) -> None:
+    since = datetime.now(UTC)
+    token = CancelToken()
+    seen: list[str] = []
+
+    def listen() -> None:
+        for event in engine.system.events(since=since, cancel=token):
+            seen.append(event.action)
+            if event.action == "destroy":
+                return
+
+    listener = threading.Thread(target=listen)
+    listener.start()
+    try:
+        time.sleep(0.3)  # the list of what is there
+        engine.run(BOX, ["sh", "-c", "exit 3"], detach=True, name="eventful")
+        assert engine.containers.wait("eventful") == 3
+        engine.containers.remove("eventful")
+        listener.join(20)
+    finally:
+        token.cancel()
+        listener.join()
+    assert seen == ["create", "start", "die", "destroy"]
+
+
+def test_doctor_names_what_is_missing(engine: ClusterEngine, cluster: Cluster) -> None:
+    report = engine.system.doctor()
+    assert report.healthy
+    assert report.remark == ""
+    names = [item.name for item in report.capabilities if not item.found]
+    assert names == []
+
+
+def test_the_documented_role_is_enough_and_doctor_names_what_another_lacks(
+    cluster: Cluster, engine_for: Callable[..., ClusterEngine], tmp_path: Path
+) -> None:
+    role = Path(__file__).parents[2] / "docs/install/kubernetes-role.yaml"
+    kubectl = cluster.kubectl_as_admin
+    kubectl("apply", "-f", str(role))
+    kubectl("create", "serviceaccount", "documented")
+    try:
+        token = _token_of(cluster, "documented")
+        own = _kubeconfig_with(cluster, token, tmp_path / "kubeconfig")
+        engine = engine_for("carl", kubeconfig=str(own))
+        with pytest.raises(ClusterForbiddenError, match="cannot"):
+            engine.run(BOX, ["true"], rm=True)
+        report = engine.system.doctor()
+        assert not report.healthy
+        assert "resources: [pods], verbs: [get, list, watch, create, patch, delete]" in (
+            report.remark
+        )
+        kubectl(
+            "create", "rolebinding", "documented", "--role", "jupyter-containers",
+            f"--serviceaccount={NAMESPACE}:documented",
+        )  # fmt: skip
+        assert engine.system.doctor().remark == ""
+        assert engine.run(BOX, ["echo", "hi"], rm=True).output == "hi\n"
+        with engine.run(BOX, ["sleep", "60"], detach=True, name="one") as one:
+            assert isinstance(one, Container)
+            assert one.exec(["echo", "in"]).output == "in\n"
+            one.kill()
+            assert [line.data for line in one.logs()] == []
+    finally:
+        kubectl("delete", "rolebinding,serviceaccount", "documented", "--ignore-not-found")
+
+
+def test_a_full_quota_is_explained(engine: ClusterEngine, cluster: Cluster) -> None:
+    cluster.kubectl_as_admin("create", "quota", "full", "--hard=pods=0")
+    try:
+        with pytest.raises(QuotaError, match="the namespace's quota is full: full, requested"):
+            engine.run(BOX, ["true"], rm=True)
+        report = engine.system.doctor()
+        assert any(item.name.startswith("quota") for item in report.capabilities)
+    finally:
+        cluster.kubectl_as_admin("delete", "quota", "full")
+
+
+def _token_of(cluster: Cluster, account: str) -> str:
+    for _ in range(100):
+        name = cluster.kubectl_as_admin(
+            "get", "serviceaccount", account, "-o", "jsonpath={.secrets[0].name}"
+        )
+        if name:
+            token = cluster.kubectl_as_admin("get", "secret", name, "-o", "jsonpath={.data.token}")
+            return base64.b64decode(token).decode()
+        time.sleep(0.1)
+    raise AssertionError("the account has no token")
+
+
+def _kubeconfig_with(cluster: Cluster, token: str, path: Path) -> Path:
+    document = yaml.safe_load(Path(cluster.kubeconfig).read_text())
+    document["users"] = [
+        {"name": user["name"], "user": {"token": token}} for user in document["users"]
+    ]
+    path.write_text(yaml.safe_dump(document))
+    return path

@@ -246,6 +246,7 @@ VERBS: tuple[Verb, ...] = (
             Flag("until", "Show lines before a time or a duration ago (10m)"),
             Flag("tail", "Show only the last n lines", "text", "n"),
             Flag("timestamps", "Show times", "bool", "t"),
+            Flag("wait", "With -f in a notebook: the cell runs until the container ends", "bool"),
         ),
         (CONTAINER,),
         ("container logs",),

@@ -31,6 +31,8 @@ from jupyter_containers.options.output import STREAM, BuildOutput
 
 # Flags of Docker's old builder whose effect is always in force here.
 _WITHOUT_EFFECT = ("compress", "force_rm", "rm")
+# Files of a notebook's folder that its builds leave out: every save would make COPY run again.
+_NOTEBOOKS = ("**/*.ipynb", "**/.ipynb_checkpoints")
 _STYLES = ("auto", "plain", "tty", "quiet", "rawjson")
 
 
@@ -46,6 +48,8 @@ def build(session: Session, parsed: Parsed) -> Any:
     if any(output.dest == STREAM for output in outputs):
         flags["stream"] = _stream(session)
     flags |= _files(session, flags.pop("context_var", ()))
+    if session.variables is not None:
+        flags["leave_out"] = _NOTEBOOKS
     context: Any = parsed.operands["context"] or "."
     if context == "-" or flags.get("file") == "-":
         context = _from_input(session, context, flags)

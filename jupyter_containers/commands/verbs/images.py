@@ -192,7 +192,7 @@ def pull(session: Session, parsed: Parsed) -> Any:
 
 
 def _of_repository(found: Sequence[Any], name: str, parsed: Parsed) -> Table[Any] | Lines[str]:
-    """Return the images under their names in one repository, or with ``-q`` only the names."""
+    """Return a table of a repository's images, or with ``-q`` their names."""
     own = Reference.parse(name).familiar_name
 
     def rows(image: Any) -> list[Row]:

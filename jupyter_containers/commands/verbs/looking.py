@@ -146,7 +146,7 @@ def logs(session: Session, parsed: Parsed) -> Log[Any] | None:
     }
     if follow and session.open_log is not None:
         source = log_source(session.engine, name, wanted, stamps, details)
-        if session.open_log(f"Log of {name}", source):
+        if session.open_log(f"Log of {name}", source, bool(parsed.flag("wait"))):
             return None
     lines = session.engine.containers.logs(name, **wanted)
     if session.on_output is None or not (follow or session.whole):

@@ -168,9 +168,11 @@ class Findings(Table[Any]):
     """The capabilities of this machine; a terminal shows the purpose only of missing ones."""
 
     exit_status = 0
+    remark = ""
 
     def __str__(self) -> str:
-        return text_table(_DOCTOR_TEXT, self.rows())
+        table = text_table(_DOCTOR_TEXT, self.rows())
+        return f"{table}\n\n{self.remark}" if self.remark else table
 
 
 def doctor(session: Session, parsed: Parsed) -> Any:
@@ -185,6 +187,7 @@ def doctor(session: Session, parsed: Parsed) -> Any:
         return listing(report.capabilities, _DOCTOR, lambda item: [_capability_row(item)], parsed)
     findings = Findings(report.capabilities, _DOCTOR, lambda item: [_capability_row(item)])
     findings.exit_status = 0 if report.healthy else 1
+    findings.remark = report.remark
     return findings
 
 

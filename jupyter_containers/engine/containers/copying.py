@@ -39,7 +39,7 @@ class Copying:
         emit: EventSink,
     ) -> None:
         """Copy ``source`` to ``target``; see :meth:`ContainerService.copy`."""
-        taken, given = _container_path(source), _container_path(target)
+        taken, given = container_path(source), container_path(target)
         if (taken is None) == (given is None):
             raise InvalidArgumentError(
                 "copying between containers is not supported"
@@ -95,7 +95,9 @@ def _copy_out(
         return handover
     owner = None if archive else (os.geteuid(), os.getegid())
     with Root("/") as here:
-        files.copy(root, path, here, _local(target), follow=follow, owner=owner, handover=handover)
+        files.copy(
+            root, path, here, local_path(target), follow=follow, owner=owner, handover=handover
+        )
     return handover
 
 
@@ -119,10 +121,10 @@ def _copy_in(
         files.unpack(stream, root, path, owner=None)
         return
     with Root("/") as here:
-        files.copy(here, _local(source), root, path, follow=follow, owner=None)
+        files.copy(here, local_path(source), root, path, follow=follow, owner=None)
 
 
-def _container_path(text: str) -> tuple[str, str] | None:
+def container_path(text: str) -> tuple[str, str] | None:
     """Return container and path of ``NAME:PATH``; None for a local path or ``-``."""
     name, colon, path = text.partition(":")
     if not colon or text.startswith((".", "/")):
@@ -132,8 +134,8 @@ def _container_path(text: str) -> tuple[str, str] | None:
     return name, path
 
 
-def _local(path: str) -> str:
-    # Joined by hand, because a trailing slash and "/." have a meaning here.
+def local_path(path: str) -> str:
+    """Return an absolute path; a trailing slash and ``/.``, which have a meaning, stay."""
     return path if path.startswith("/") else f"{os.getcwd()}/{path}"
 
 

@@ -31,6 +31,18 @@ if TYPE_CHECKING:
     from jupyter_containers.engine.containers.container import Container
 
 
+def inspected(context: EngineContext, record: ContainerRecord, folder: Path) -> dict[str, Any]:
+    """Return the object of ``docker container inspect`` of a container of this host.
+
+    ``folder`` has its bundle.
+    """
+    networks = {item.id: item for item in context.networks.all()}
+    runtime = context.host.runtime
+    document = container_document(record, networks, folder, runtime.name if runtime else "")
+    document["GraphDriver"] = _graph_driver(context, record, folder)
+    return document
+
+
 def container_document(
     record: ContainerRecord, networks: dict[str, Network], folder: Path, runtime: str
 ) -> dict[str, Any]:
@@ -250,7 +262,7 @@ def _mount(mount: MountRecord, written: str) -> dict[str, Any]:
     return document
 
 
-def graph_driver(context: EngineContext, record: ContainerRecord, folder: Path) -> dict[str, Any]:
+def _graph_driver(context: EngineContext, record: ContainerRecord, folder: Path) -> dict[str, Any]:
     """Return the folders of a container's files; only its own namespace has them merged."""
     try:
         mount = context.store.snapshots.mount(record.chain_id, record.id)

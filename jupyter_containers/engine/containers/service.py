@@ -32,7 +32,7 @@ from jupyter_containers.engine.containers.workplace import run_options
 from jupyter_containers.engine.context import EngineContext
 from jupyter_containers.engine.filters import Filters
 from jupyter_containers.engine.frames import CONTAINER_FIELDS, frame_of
-from jupyter_containers.engine.images.image import Image
+from jupyter_containers.engine.images.image import Image, image_name
 from jupyter_containers.engine.images.service import ImageService, changed
 from jupyter_containers.engine.results import (
     PruneResult,
@@ -436,14 +436,10 @@ class ContainerService(Collection[Container]):
 
     def inspect(self, name: str, *, size: bool = False) -> dict[str, Any]:
         """Return Docker's ``container inspect`` object; with ``size``, include its files' bytes."""
-        record = self._containers.find(name)
-        networks = {item.id: item for item in self._context.networks.all()}
-        runtime = self._context.host.runtime
-        folder = self._lifecycle.bundle(record.id).folder
-        from jupyter_containers.engine.containers.inspect import container_document, graph_driver
+        from jupyter_containers.engine.containers.inspect import inspected
 
-        found = container_document(record, networks, folder, runtime.name if runtime else "")
-        found["GraphDriver"] = graph_driver(self._context, record, folder)
+        record = self._containers.find(name)
+        found = inspected(self._context, record, self._lifecycle.bundle(record.id).folder)
         if size:
             found["SizeRw"], found["SizeRootFs"] = self._sizes(record)
         return found
@@ -601,8 +597,3 @@ class ContainerService(Collection[Container]):
     def to_dataframe(self, all: bool = True) -> Any:
         """Return a pandas DataFrame: a row for each container, with typed columns."""
         return frame_of(self(all), CONTAINER_FIELDS)
-
-
-def image_name(image: str | Image) -> str:
-    """Return an image's name."""
-    return image.name if isinstance(image, Image) else image

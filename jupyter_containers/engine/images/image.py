@@ -95,3 +95,8 @@ class Image:
         from jupyter_containers.engine.units import human_size
 
         return f"<Image {self.name} ({self.short_id}, {human_size(self.size)})>"
+
+
+def image_name(image: str | Image) -> str:
+    """Return an image's name."""
+    return image.name if isinstance(image, Image) else image

@@ -37,10 +37,11 @@ _ISOLATIONS = {
 
 @dataclass(frozen=True, slots=True)
 class DoctorReport:
-    """The capabilities of a host, for ``root`` or another user."""
+    """The capabilities of a host, for ``root`` or another user; ``remark`` is a text below."""
 
     capabilities: tuple[Capability, ...]
     root: bool = True
+    remark: str = ""
 
     @property
     def healthy(self) -> bool:

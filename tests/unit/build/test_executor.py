@@ -429,3 +429,26 @@ def test_changes_without_a_build() -> None:
     assert (config.cmd, config.entrypoint) == (("/bin/sh", "-c", "echo"), ("e",))
     with pytest.raises(InvalidArgumentError, match="RUN is not a valid change"):
         changed_config(["RUN x"])
+
+
+def test_files_left_out_are_copied_by_name_only(bench: Any) -> None:
+    for name in ("app.py", "day.ipynb", "sub/night.ipynb", ".ipynb_checkpoints/day.ipynb"):
+        bench.write(name, "1")
+    left_out = ("**/*.ipynb", "**/.ipynb_checkpoints")
+
+    def built(text: str, cached: bool = False) -> set[str]:
+        bench.events.clear()
+        result = bench.build(f"FROM scratch\n{text}\n", leave_out=left_out)
+        assert result.steps[-1].cached == cached
+        return {path.name for path in (bench.root(result) / "c").rglob("*") if path.is_file()}
+
+    assert built("COPY . /c") == {"app.py"}
+    [remark] = [one for one in bench.events if getattr(one, "task", "").endswith("note")][:1]
+    assert remark.title.startswith("left out: day.ipynb and 1 more; to include it, COPY it by name")
+    bench.write("day.ipynb", "saved")
+    assert built("COPY . /c", cached=True) == {"app.py"}, "a save must not change the key"
+    assert built("COPY *.ipynb /c/") == {"day.ipynb"}
+    assert not [one for one in bench.events if getattr(one, "task", "").endswith("note")]
+    assert built("COPY sub/night.ipynb /c/") == {"night.ipynb"}
+    bench.write(".dockerignore", ".dockerignore\n!**/night.ipynb\n")
+    assert built("COPY . /c") == {"app.py", "night.ipynb"}

@@ -67,6 +67,7 @@ def test_healthcheck_durations_are_nanoseconds() -> None:
         ("ENV a=1 b", "can't find = in 'b'"),
         ("ENV =1", "names can not be blank"),
         ("FROM a b", "one argument, or three"),
+        ("FROM a# the base", "a comment is a line of its own"),
         ("FROM a AS 1b", "invalid name for a stage"),
         ("SHELL /bin/sh", "requires a JSON array"),
         ("HEALTHCHECK MAYBE", "unknown type"),

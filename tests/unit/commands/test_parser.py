@@ -185,7 +185,7 @@ _SPELT_OTHERWISE = {
     "build_contexts": "build_context", "files": "context_var",
 }  # fmt: skip
 _NOT_FLAGS = {"image", "command", "context", "dockerfile", "source_name", "place", "lines_above"}
-_NOT_FLAGS |= {"networks"}
+_NOT_FLAGS |= {"networks", "leave_out"}
 
 
 @pytest.mark.parametrize(

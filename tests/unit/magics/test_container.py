@@ -75,7 +75,7 @@ def test_run_streams_live_and_shows_nothing_twice(
         return RESULT
 
     fake_engine.answers["run"] = run
-    outcome = value(shell, "%container run --rm img echo $HOME {x}")
+    outcome = value(shell, "%container run --rm img echo '$HOME' {x}")
     assert fake_engine.last[1] == ("img", ["echo", "$HOME", "{x}"])
     assert outcome.output == "hi\n"
     captured = capsys.readouterr()

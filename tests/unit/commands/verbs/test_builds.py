@@ -74,6 +74,7 @@ def test_a_variable_becomes_a_file_of_the_context(fake_engine: Any, an_image: An
     words = ("build", "--context-var", "d/t=text", "--context-var", "text", ".")
     perform(fake_engine, *words, variables=variables)
     assert fake_engine.last[2]["files"] == {"d/t": "a", "text": "a"}
+    assert "**/*.ipynb" in fake_engine.last[2]["leave_out"]
     variables["several"] = {"x": "1", "d/y": b"2"}
     words = ("build", "--context-var", "several", "--context-var", "e=several")
     perform(fake_engine, *words, variables=variables)
