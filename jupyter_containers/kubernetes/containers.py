@@ -651,8 +651,8 @@ class ClusterContainers(Collection[Container]):
     __call__ = list
 
     def _of_image(self, name: str) -> frozenset[str]:
-        found = self._images.published(name)
-        return frozenset({found.image_id} if found.image_id else ())
+        found = self._images.image_id(name)
+        return frozenset({found} if found else ())
 
     def everything(self) -> Items[Container]:
         """Return all containers, newest first."""

@@ -17,6 +17,7 @@ from jupyter_containers.engine.context import EngineContext
 from jupyter_containers.engine.images.catalog import Images
 from jupyter_containers.engine.images.indexes import NamePush, for_platform, whole_index
 from jupyter_containers.errors import (
+    ClusterForbiddenError,
     ContainersError,
     ImageNotFoundError,
     InvalidReferenceError,
@@ -126,6 +127,13 @@ class ImageSource:
             # The nodes may reach a registry, or have an account there, that this machine has not.
             return Published(str(reference), secrets=self.pull_secrets(reference))
 
+    def image_id(self, image: str) -> str:
+        """Return the ID of an image, here or in a registry; empty if it is not known."""
+        record = Images(self._context).lookup(image)
+        if record is not None:
+            return record.config_digest
+        return self.published(image).image_id
+
     def _reference(self, image: str) -> Reference:
         reference = Reference.parse(image)
         prefix = self._cluster.endpoint.registry.strip("/")
@@ -197,7 +205,11 @@ class ImageSource:
         credential = self._context.credentials.get(reference.registry, reference.repository)
         if credential is None:
             return ()
-        return (PullSecrets(self._cluster).provide(reference.registry, credential),)
+        try:
+            return (PullSecrets(self._cluster).provide(reference.registry, credential),)
+        except ClusterForbiddenError:
+            # Perhaps the nodes need none; if they do, the pod says that it cannot pull.
+            return ()
 
     def credentials(self, registries: Iterable[str]) -> dict[str, tuple[str, str, str]]:
         """Return this user's credentials for registries: name, secret, identity token."""
