@@ -28,15 +28,11 @@ Identity = tuple[int, int]
 
 @dataclass(slots=True)
 class _Parent:
-    """A directory with stand-ins: its status before, and its mark when the step starts.
-
-    ``grown`` if an entry was missing: a runtime makes a mount point for it, which is a change.
-    """
+    """A directory with stand-ins: its status before, and its mark when the step starts."""
 
     descriptor: int
     path: bytes
     before: os.stat_result
-    grown: bool = False
     sealed: tuple[int, int] = (0, 0)
 
 
@@ -77,9 +73,7 @@ class StandIns:
         original = at.look(parent.descriptor, name)
         status = os.lstat(source)
         item = _StandIn(parent, name, b"/" + os.fsencode(path), _identity(status), home)
-        if original is None:
-            parent.grown = True
-        else:
+        if original is not None:
             item.hidden, item.original = f"hidden{len(self._items)}", original
             at.rename(parent.descriptor, name, self._aside, item.hidden)
         self._items.append(item)
@@ -147,7 +141,7 @@ class StandIns:
         sealed = mark(left) == parent.sealed
         times = parent.before if sealed else left
         os.utime(parent.descriptor, ns=(times.st_atime_ns, times.st_mtime_ns))
-        if sealed and not parent.grown:
+        if sealed:
             self._accept(parent.path, parent.before, os.fstat(parent.descriptor))
 
     def _accept(self, path: bytes, before: os.stat_result, now: os.stat_result) -> None:
