@@ -29,7 +29,7 @@ from jupyter_containers.events import Event
 
 T = TypeVar("T", bound=msgspec.Struct)
 JSON, DATA = b"J", b"D"
-MOST = 16 << 20
+MOST = 64 << 20
 CHUNK = 1 << 18
 _EVENTS: dict[str, type[Event]] = {
     kind.__name__: kind

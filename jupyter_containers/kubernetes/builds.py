@@ -48,6 +48,7 @@ from jupyter_containers.kubernetes.streams import ERROR, STDERR, STDIN, STDOUT, 
 from jupyter_containers.kubernetes.translation import MAIN
 from jupyter_containers.kubernetes.unsupported import missing
 from jupyter_containers.kubernetes.volumes import ClusterVolumes
+from jupyter_containers.oci.descriptor import validate_digest
 from jupyter_containers.oci.reference import Reference
 from jupyter_containers.options.build import BuildOptions, SecretSource
 from jupyter_containers.options.buildflags import BuildFlags
@@ -200,6 +201,8 @@ class ClusterBuilds:
 
     def _result(self, done: Done, names: tuple[Reference, ...], options: BuildOptions) -> Image:
         record = msgspec.convert(done.record, type=ImageRecord)
+        for digest in (record.config_digest, record.manifest.digest, done.digest):
+            validate_digest(digest)
         if options.iidfile is not None:
             options.iidfile.write_text(record.config_digest)
         service = cast("ImageService", self._engine.images)
