@@ -9,7 +9,6 @@ that are here, so that each node takes the one for itself.  Other names are used
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass, field
 from functools import cached_property
 from typing import TYPE_CHECKING
 
@@ -28,6 +27,7 @@ from jupyter_containers.errors import (
 from jupyter_containers.events import CancelToken, EventSink, discard
 from jupyter_containers.kubernetes.client import Cluster
 from jupyter_containers.kubernetes.pull_secrets import PullSecrets
+from jupyter_containers.lazy_dataclasses import dataclass, field
 from jupyter_containers.oci.descriptor import Platform
 from jupyter_containers.oci.image import (
     ExecutionConfig,

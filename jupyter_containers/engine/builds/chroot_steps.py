@@ -12,7 +12,6 @@ import socket
 import stat
 from collections.abc import Iterable, Iterator, Mapping
 from contextlib import ExitStack, contextmanager, suppress
-from dataclasses import replace
 from functools import partial
 from pathlib import Path
 
@@ -33,6 +32,7 @@ from jupyter_containers.engine.interrupts import deferred
 from jupyter_containers.engine.naming import step_name
 from jupyter_containers.errors import BuildError, UnsupportedError
 from jupyter_containers.events import CancelToken
+from jupyter_containers.lazy_dataclasses import replace
 from jupyter_containers.network import names
 from jupyter_containers.oci.image import ExecutionConfig
 from jupyter_containers.options import RunOptions

@@ -15,9 +15,9 @@ import os
 import stat
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
-from dataclasses import dataclass
 from pathlib import Path
 
+from jupyter_containers.lazy_dataclasses import dataclass
 from jupyter_containers.store.copies import Note, await_clock_tick, mark
 from jupyter_containers.trees import at
 from jupyter_containers.trees.linux import O_PATH
