@@ -13,7 +13,6 @@ from __future__ import annotations
 
 import json
 import os
-import subprocess
 import sys
 from collections.abc import Mapping
 from contextlib import suppress
@@ -23,6 +22,7 @@ from typing import Any
 from jupyter_containers.errors import UnsupportedError
 from jupyter_containers.events import CancelToken
 from jupyter_containers.lazy_dataclasses import dataclass
+from jupyter_containers.lazy_modules import subprocess
 from jupyter_containers.runtime.failures import runtime_error
 from jupyter_containers.runtime.pump import OutputSink, communicate
 from jupyter_containers.runtime.security import CAPABILITY_NAMES, capability_names

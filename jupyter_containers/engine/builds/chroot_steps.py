@@ -8,7 +8,6 @@ moved or copied.  What cannot be given is refused by name.
 from __future__ import annotations
 
 import os
-import socket
 import stat
 from collections.abc import Iterable, Iterator, Mapping
 from contextlib import ExitStack, contextmanager, suppress
@@ -33,6 +32,7 @@ from jupyter_containers.engine.naming import step_name
 from jupyter_containers.errors import BuildError, UnsupportedError
 from jupyter_containers.events import CancelToken
 from jupyter_containers.lazy_dataclasses import replace
+from jupyter_containers.lazy_modules import socket
 from jupyter_containers.network import names
 from jupyter_containers.oci.image import ExecutionConfig
 from jupyter_containers.options import RunOptions
