@@ -36,7 +36,9 @@ SERVICE_ACCOUNT = Path("/var/run/secrets/kubernetes.io/serviceaccount")
 VARIABLE = "JUPYTER_CONTAINERS_CONTEXT"
 _NAME = re.compile(r"[a-zA-Z0-9][a-zA-Z0-9_.+-]+")
 _MAX_BYTES = 1024 * 1024
-_KUBERNETES = "namespace=NAME,registry=HOST/PREFIX[,kubeconfig=FILE,context=NAME,owner=NAME]"
+_KUBERNETES = (
+    "namespace=NAME,registry=HOST/PREFIX[,kubeconfig=FILE,context=NAME,owner=NAME,builder=IMAGE]"
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,7 +46,8 @@ class ClusterEndpoint:
     """A namespace of a cluster, and the registry that its nodes pull from.
 
     ``kubeconfig`` is a file's path; empty, it is the usual one or the account of this pod.
-    ``context`` is a context in that file, ``owner`` the label of this user's objects.
+    ``context`` is a context in that file, ``owner`` the label of this user's objects, ``builder``
+    the image of pods that build.
     """
 
     namespace: str = ""
@@ -52,6 +55,7 @@ class ClusterEndpoint:
     kubeconfig: str = ""
     context: str = ""
     owner: str = ""
+    builder: str = ""
 
     @classmethod
     def parse(cls, text: str, base: ClusterEndpoint | None = None) -> ClusterEndpoint:

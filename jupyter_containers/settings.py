@@ -93,6 +93,11 @@ class Settings:
         "Disable set-user-ID programs (sudo, su) in containers and RUN steps that do "
         "not ask for it with --security-opt no-new-privileges=false.",
     ] = False
+    build_isolation: Annotated[
+        str,
+        "Isolation of RUN steps: oci, chroot, or auto, which is chroot only where root can make no "
+        "containers, as in most pods.",
+    ] = "auto"
     log_max_bytes: Annotated[int, "Size in bytes at which a log is rotated."] = 64 * 1024 * 1024
     result_max_bytes: Annotated[int, "Maximum size in bytes of a run's results (-o)."] = (
         1024 * 1024 * 1024

@@ -259,7 +259,10 @@ class ClusterContainers(Collection[Container]):
             pull_secrets=published.secrets,
             grace=self._settings.stop_timeout,
         )
-        return self._pods.create(document, record, published.reference)
+        found = self._pods.create(document, record, published.reference)
+        if found.pod is not None:
+            self._images.own(published.secrets, found.pod)
+        return found
 
     @with_keywords(RunFlags)
     def create(
@@ -327,6 +330,7 @@ class ClusterContainers(Collection[Container]):
             record.manifest_digest,
             record.image_id,
             known=bool(record.image_id),
+            secrets=self._images.pull_secrets(found.reference or record.options.image),
         )
         if found.pod is not None:
             self._pods.delete(found)
@@ -647,8 +651,8 @@ class ClusterContainers(Collection[Container]):
     __call__ = list
 
     def _of_image(self, name: str) -> frozenset[str]:
-        found = self._images.published(name)
-        return frozenset({found.image_id} if found.image_id else ())
+        found = self._images.image_id(name)
+        return frozenset({found} if found else ())
 
     def everything(self) -> Items[Container]:
         """Return all containers, newest first."""

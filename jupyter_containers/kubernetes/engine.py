@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Any
 from jupyter_containers.contexts import Context
 from jupyter_containers.engine.services import NOUNS
 from jupyter_containers.errors import InvalidArgumentError
+from jupyter_containers.kubernetes.builds import ClusterBuilds
 from jupyter_containers.kubernetes.client import Cluster
 from jupyter_containers.kubernetes.containers import ClusterContainers
 from jupyter_containers.kubernetes.images import ImageSource
@@ -80,6 +81,11 @@ class ClusterEngine:
         return ClusterContainers(
             self._pods, self._images, self.volumes, self.networks, self.settings
         )
+
+    @cached_property
+    def builds(self) -> ClusterBuilds:
+        """The builder: a pod of the cluster; everything but ``build`` is this machine's."""
+        return ClusterBuilds(self._cluster, self._images, self.volumes, self.settings, self)
 
     @cached_property
     def volumes(self) -> ClusterVolumes:

@@ -24,6 +24,7 @@ MEMBER = f"{PREFIX}/network"
 RECORD = f"{PREFIX}/record"
 STOPPED = f"{PREFIX}/stopped"
 CONTAINER, STORED, VOLUME, NETWORK = "container", "stored", "volume", "network"
+PULL_SECRET, BUILDER = "pull-secret", "builder"
 _COMPOSE_PROJECT = "com.docker.compose.project"
 _NOT_NAME = re.compile(r"[^a-z0-9-]+")
 _LABEL = re.compile(r"[A-Za-z0-9](?:[A-Za-z0-9_.-]{0,61}[A-Za-z0-9])?")

@@ -29,6 +29,7 @@ from jupyter_containers.options.ulimits import Ulimit
 from jupyter_containers.options.values import as_sequence, local_path, parse_labels
 
 ENTITLEMENTS = frozenset({"network.host", "security.insecure"})
+ISOLATIONS = ("", "default", "oci", "chroot")
 EPOCH_ARG = "SOURCE_DATE_EPOCH"
 
 
@@ -78,6 +79,7 @@ class BuildOptions:
     no_cache_filter: tuple[str, ...] = ()
     pull: bool = False
     network: str = "bridge"
+    isolation: str = ""
     add_host: tuple[AddedHost, ...] = ()
     shm_size: int = 0
     ulimit: tuple[Ulimit, ...] = ()
@@ -145,6 +147,10 @@ class BuildOptions:
         }
         if values.get("format", "oci") not in ("oci", "docker"):
             raise InvalidArgumentError(f"invalid format {values['format']!r}", hint="oci or docker")
+        if values.get("isolation", "") not in ISOLATIONS:
+            raise InvalidArgumentError(
+                f"invalid isolation {values['isolation']!r}", hint="default, oci or chroot"
+            )
         values["platform"] = ",".join(_platforms(as_sequence(values.get("platform"))))
         if "," in values["platform"]:
             require_single(values["outputs"])

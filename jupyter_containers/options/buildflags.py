@@ -48,6 +48,13 @@ class BuildFlags(TypedDict, total=False):
     ]
     format: Annotated[Text, Flag(help="Format of the image: oci or docker")]
     iidfile: Annotated[PathText, Flag(help="Write the image ID to a file")]
+    isolation: Annotated[
+        Text,
+        Flag(
+            help="Isolation of RUN steps: oci (a container) or chroot (only a root directory)",
+            values=("default", "oci", "chroot"),
+        ),
+    ]
     label: Annotated[Pairs, Flag(help="Set a label", kind="list")]
     load: Annotated[Switch, Flag(help="Short for --output=type=docker", kind="bool")]
     metadata_file: Annotated[PathText, Flag(help="Write the metadata of the result to a file")]

@@ -349,13 +349,7 @@ class PrivateMounts:
 
 
 class Unmounted:
-    """Replaces :class:`PrivateMounts` where no namespace can be created: it mounts nothing.
-
-    ``refusal`` is the error for operations that need mounts.
-    """
-
-    def __init__(self, refusal: UnsupportedError) -> None:
-        self.refusal = refusal
+    """Replaces :class:`PrivateMounts` where no namespace can be created: it mounts nothing."""
 
     def call(self, function: Callable[P, T], *args: P.args, **kwargs: P.kwargs) -> T:
         """Return the result of ``function``."""

@@ -132,17 +132,7 @@ def runtime_spec(config: ExecutionConfig, options: RunOptions, context: Containe
     Raises :class:`InvalidArgumentError` for an inconsistent request and :class:`UnsupportedError`
     for one that this host cannot fulfil.
     """
-    security = security_options(
-        options.security_opt,
-        privileged=options.privileged,
-        no_new_privileges=context.no_new_privileges,
-    )
-    capabilities = effective_capabilities(
-        options.cap_add,
-        options.cap_drop,
-        privileged=options.privileged,
-        available=context.host.kernel_capabilities,
-    )
+    security, capabilities = _rights(options, context)
     spec: Spec = {
         "ociVersion": OCI_VERSION,
         "process": _process(config, options, context, security, capabilities),
@@ -154,6 +144,31 @@ def runtime_spec(config: ExecutionConfig, options: RunOptions, context: Containe
     if "uts" not in context.namespaces:
         spec["hostname"] = _hostname(context)
     return spec
+
+
+def process_spec(config: ExecutionConfig, options: RunOptions, context: ContainerContext) -> Spec:
+    """Return ``process`` of a spec alone, for a process that gets no container.
+
+    Raises as :func:`runtime_spec`.
+    """
+    return _process(config, options, context, *_rights(options, context))
+
+
+def _rights(
+    options: RunOptions, context: ContainerContext
+) -> tuple[SecurityOptions, tuple[str, ...]]:
+    security = security_options(
+        options.security_opt,
+        privileged=options.privileged,
+        no_new_privileges=context.no_new_privileges,
+    )
+    capabilities = effective_capabilities(
+        options.cap_add,
+        options.cap_drop,
+        privileged=options.privileged,
+        available=context.host.kernel_capabilities,
+    )
+    return security, capabilities
 
 
 def process_args(config: ExecutionConfig, options: RunOptions) -> tuple[str, ...]:

@@ -52,8 +52,8 @@ def make(
         root = stack.enter_context(Root(target))
         made = stack.enter_context(Folders(root))
         _Merger(made, privileges, cancel).merge("", layers)
-    note = {path: _mark(state) for path, state in _all(target)}
-    _await_clock_tick(target.parent, max((at for _, at in note.values()), default=0))
+    note = {path: mark(state) for path, state in _all(target)}
+    await_clock_tick(target.parent, max((at for _, at in note.values()), default=0))
     return note
 
 
@@ -86,7 +86,7 @@ def changed_bytes(copy: Path, note: Note) -> int:
     seen: set[int] = set()
     total = 0
     for path, state in _all(copy):
-        if stat.S_ISREG(state.st_mode) and _mark(state) != note.get(path):
+        if stat.S_ISREG(state.st_mode) and mark(state) != note.get(path):
             total += 0 if state.st_ino in seen else state.st_size
             seen.add(state.st_ino)
     return total
@@ -199,7 +199,7 @@ class _Comparer:
                 make_whiteout(directory, os.fsencode(last))
 
     def _entry(self, path: str, state: os.stat_result, new: bool) -> None:
-        changed = new or _mark(state) != self._note.get(_note_key(path))
+        changed = new or mark(state) != self._note.get(_note_key(path))
         if stat.S_ISDIR(state.st_mode):
             self._inner(path, state, changed, new)
         elif changed:
@@ -267,19 +267,20 @@ def _note_key(path: str) -> bytes:
     return b"/" + os.fsencode(path) if path else b""
 
 
-def _mark(state: os.stat_result) -> tuple[int, int]:
+def mark(state: os.stat_result) -> tuple[int, int]:
+    """Return the value that a note has for a file of this status."""
     return state.st_ino, state.st_ctime_ns
 
 
 def _is_opaque(directory: int, name: str) -> bool:
-    for mark in _MARKS:
+    for attribute in _MARKS:
         with suppress(OSError):
-            if at.getxattr(directory, name, mark) == b"y":
+            if at.getxattr(directory, name, attribute) == b"y":
                 return True
     return False
 
 
-def _await_clock_tick(folder: Path, latest: int) -> None:
+def await_clock_tick(folder: Path, latest: int) -> None:
     """Wait until a change would get a later time: the kernel's file clock has coarse ticks."""
     probe = folder / "tick"
     while True:

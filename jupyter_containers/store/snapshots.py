@@ -176,15 +176,18 @@ class SnapshotStore:
 
     # -- uppers -----------------------------------------------------------------------------------
 
-    def prepare(self, key: str, chain_id: str = "", *, transient: bool = False) -> Path:
+    def prepare(
+        self, key: str, chain_id: str = "", *, transient: bool = False, copy: bool = False
+    ) -> Path:
         """Create the key's upper and work directories and return the upper.
 
         Owner and mode of ``/`` are those of the topmost layer.  A ``transient`` upper ends with
-        this process at the latest (build steps); the others stay until :meth:`discard`.
+        this process at the latest (build steps); the others stay until :meth:`discard`.  With
+        ``copy`` the upper holds all files, even where layers can be mounted.
         """
         folders = self.lower_folders(chain_id)
         root = lowers.attributes(folders, ()) or Attributes()
-        fill = self._copier(folders) if self.copying else None
+        fill = self._copier(folders) if copy or self.copying else None
         return self.uppers.prepare(key, root, transient=transient, fill=fill)
 
     def prepare_over(self, folder: Path, key: str) -> Mount:

@@ -103,12 +103,21 @@ class Uppers:
         finally:
             self._staging.remove(found)
 
+    def note(self, key: str) -> copies.Note:
+        """Return the note of a copy."""
+        with storage_errors(f"read the note of {key}"):
+            return copies.load(self.path(key).parent / _NOTE)
+
+    def replace_note(self, key: str, note: copies.Note) -> None:
+        """Write a copy's note: files that it matches count as unchanged."""
+        with storage_errors(f"write the note of {key}"):
+            copies.save(note, self.path(key).parent / _NOTE)
+
     def difference(self, key: str) -> Path:
         """Return a new staged folder with the changes of a copy."""
         upper, found = self.path(key), self._staging.new_folder()
         with storage_errors(f"find what has changed in {key}"):
-            note = copies.load(upper.parent / _NOTE)
-            copies.difference(upper, note, found, self._privileges)
+            copies.difference(upper, self.note(key), found, self._privileges)
         return found
 
     def discard(self, key: str, *, soon: bool = False) -> None:

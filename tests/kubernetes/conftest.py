@@ -66,6 +66,7 @@ def cluster() -> Iterator[Cluster]:
         check=True, stdout=subprocess.PIPE, text=True,
     )  # fmt: skip
     values = dict(line.split("=", 1) for line in done.stdout.splitlines() if "=" in line)
+    os.environ.update({name: text for name, text in values.items() if name.startswith("AUTH_")})
     try:
         for tag in ("1", "user"):
             subprocess.run(

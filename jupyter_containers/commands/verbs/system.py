@@ -107,6 +107,7 @@ _INFO = {
     "ContainersPaused": " Paused",
     "ContainersStopped": " Stopped",
     "Driver": "Storage Driver",
+    "BuildIsolation": "Build Isolation",
     "DefaultRuntime": "Default Runtime",
     "CgroupVersion": "Cgroup Version",
     "CgroupDriver": "Cgroup Driver",

@@ -184,7 +184,9 @@ class Builds:
     ) -> Builder:
         return Builder(
             images=_Source(self._engine_context, self._images, self._pull, lease, emit, cancel),
-            layers=BuildLayers(self._engine_context, self._connections, lease, cancel),
+            layers=BuildLayers(
+                self._engine_context, self._connections, lease, cancel, options.isolation
+            ),
             cache=_Cache(self._engine_context, ImportedSteps(exchange, options.cache_from)),
             blobs=_Blobs(self._engine_context, lease),
             extract=partial(_extract, cancel),

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import os
 import stat
-from collections.abc import Callable
 from contextlib import ExitStack
 from pathlib import Path
 
@@ -89,20 +88,7 @@ class StepMounts:
         """Copy the initial contents of a new cache from a stage or an image."""
         stage = self._stage(mount.chain_id or "", read_only=True)
 
-        def copy(*, cancel: CancelToken) -> None:
-            with Root(stage) as source, Root(folder) as target:
-                tree = SourceTree(source, keep_owner=True)
-                found = tree.find(mount.source or "/")
-                if not all(one.is_folder for one in found):
-                    raise BuildError(f"mount source {mount.source!r} is not a folder")
-                for one in found:
-                    status = source.stat(one.path)
-                    assert status is not None  # it was found before
-                    Copier(target, "/", CopyRules(), cancel).copy(tree, (one,))
-                    give(folder, status.st_uid, status.st_gid)
-                    os.chmod(folder, status.st_mode & 0o7777)
-
-        self._mounts.call(copy, cancel=self._cancel)
+        self._mounts.call(fill_cache, mount, stage, folder, cancel=self._cancel)
 
     def _stage(self, chain_id: str, read_only: bool) -> Path:
         target, snapshots = self._fresh("stage"), self._engine_context.store.snapshots
@@ -122,41 +108,21 @@ class StepMounts:
         mounted.
         """
         place = self._fresh("bind") / "shown"
-        source = self._mounts.call(_open_in_context, file)
+        source = self._mounts.call(open_in_context, file)
         try:
             if read_only:
                 self._mounts.bind_open(source, place)
                 return place
             if not stat.S_ISDIR(os.fstat(source).st_mode):
-                return self._copied_file(source, place)
+                copy_open(source, place)
+                return place
             if self._engine_context.store.snapshots.copying:
-                place.mkdir()
-                self._copy(source, place, copy_tree)
+                copy_open(source, place)
                 return place
             self._mounts.bind_open(source, place, recursive=False)
             return self._writable(place)
         finally:
             os.close(source)
-
-    def _copied_file(self, source: int, place: Path) -> Path:
-        """Copy a file that the step may change, so that the context's file stays unchanged."""
-        if not stat.S_ISREG(os.fstat(source).st_mode):
-            raise BuildError("only files and folders can be mounted for writing")
-        place.touch()
-        self._copy(source, place, copy_file)
-        return place
-
-    def _copy(self, source: int, place: Path, copy: Callable[[int, int], None]) -> None:
-        reading = os.open(at.path_of(source), os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC)
-        flags = os.O_RDONLY | os.O_DIRECTORY if place.is_dir() else os.O_WRONLY
-        writing = os.open(place, flags | os.O_CLOEXEC)
-        try:
-            copy(reading, writing)
-        except OSError as error:
-            raise BuildError(f"cannot copy a mount's files: {error.strerror}") from error
-        finally:
-            os.close(reading)
-            os.close(writing)
 
     def _writable(self, shown: Path) -> Path:
         """Mount a folder in this namespace such that all writes to it are discarded."""
@@ -191,7 +157,41 @@ class StepMounts:
         return place
 
 
-def _open_in_context(file: ContextFile) -> int:
+def fill_cache(mount: StepMount, stage: Path, folder: Path, *, cancel: CancelToken) -> None:
+    """Copy the initial contents of a new cache from the root of a stage or an image."""
+    with Root(stage) as source, Root(folder) as target:
+        tree = SourceTree(source, keep_owner=True)
+        found = tree.find(mount.source or "/")
+        if not all(one.is_folder for one in found):
+            raise BuildError(f"mount source {mount.source!r} is not a folder")
+        for one in found:
+            status = source.stat(one.path)
+            assert status is not None  # it was found before
+            Copier(target, "/", CopyRules(), cancel).copy(tree, (one,))
+            give(folder, status.st_uid, status.st_gid)
+            os.chmod(folder, status.st_mode & 0o7777)
+
+
+def copy_open(source: int, place: Path) -> None:
+    """Copy an open file or folder (``O_PATH``) that a step may change to a new path."""
+    kind = stat.S_IFMT(os.fstat(source).st_mode)
+    if kind not in (stat.S_IFREG, stat.S_IFDIR):
+        raise BuildError("only files and folders can be mounted for writing")
+    folder = kind == stat.S_IFDIR
+    place.mkdir() if folder else place.touch()
+    reading = os.open(at.path_of(source), os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC)
+    flags = os.O_RDONLY | os.O_DIRECTORY if folder else os.O_WRONLY
+    writing = os.open(place, flags | os.O_CLOEXEC)
+    try:
+        (copy_tree if folder else copy_file)(reading, writing)
+    except OSError as error:
+        raise BuildError(f"cannot copy a mount's files: {error.strerror}") from error
+    finally:
+        os.close(reading)
+        os.close(writing)
+
+
+def open_in_context(file: ContextFile) -> int:
     """Return a descriptor of a context's file, opened in the caller's mount namespace."""
     parts = split(os.fsencode(file.path))
     with Root("/") as host:

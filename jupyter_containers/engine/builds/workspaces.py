@@ -3,6 +3,8 @@
 A *workspace* is a temporary upper directory over the parent's layers, mounted in a private mount
 namespace.  RUN steps start the OCI runtime directly there, without a monitor: only the build waits
 for them, and if the build's process dies, the sweep ends the rest.
+
+With the isolation ``chroot`` the upper is a copy of all files, and :mod:`.chroot_steps` runs steps.
 """
 
 from __future__ import annotations
@@ -20,7 +22,9 @@ from jupyter_containers.build.seams import (
     StepRequest,
     Workspace,
 )
+from jupyter_containers.engine.builds.chroot_steps import ChrootStep, step_options
 from jupyter_containers.engine.builds.failed_steps import FailedSteps
+from jupyter_containers.engine.builds.isolation import choose, refused_steps
 from jupyter_containers.engine.builds.step_mounts import StepMounts
 from jupyter_containers.engine.bundle import Bundle
 from jupyter_containers.engine.containers.security_labels import labels_for
@@ -43,7 +47,6 @@ from jupyter_containers.network import names
 from jupyter_containers.oci.descriptor import chain_id
 from jupyter_containers.oci.image import ExecutionConfig
 from jupyter_containers.options import RunOptions
-from jupyter_containers.options.run import SHM_BYTES
 from jupyter_containers.options.security import SecurityOption
 from jupyter_containers.runtime.binfmt import require_runnable
 from jupyter_containers.runtime.confinement import Labels
@@ -59,12 +62,16 @@ T = TypeVar("T")
 
 @dataclass(frozen=True, slots=True)
 class BuildLayers:
-    """Unpacked layers, and workspaces on top of them, for one build."""
+    """Unpacked layers, and workspaces on top of them, for one build.
+
+    ``isolation`` is the requested one of RUN steps.
+    """
 
     engine_context: EngineContext
     connections: Connections
     lease: Lease
     cancel: CancelToken
+    isolation: str = ""
 
     def has(self, chain_id: str) -> bool:
         """Return whether the stack is usable; if so, it stays usable until the build ends."""
@@ -96,11 +103,13 @@ class BuildLayers:
         with ExitStack() as last:
             try:
                 bundle.create()
-                upper = snapshots.prepare(key, parent_chain_id, transient=True)
+                isolation = choose(self.engine_context, self.isolation)
+                copy = isolation == "chroot"
+                upper = snapshots.prepare(key, parent_chain_id, transient=True, copy=copy)
                 refusal = self.engine_context.driver.refusal
-                if refusal is not None:
-                    still = Unmounted(refusal)
-                    yield _Workspace(self, still, bundle, key, parent_chain_id, last, upper)
+                if copy or refusal is not None:
+                    still = Unmounted()
+                    yield _Workspace(self, still, bundle, key, parent_chain_id, last, upper, copy)
                     return
                 with PrivateMounts() as mounts:
                     overlay, rootfs = snapshots.mount(parent_chain_id, key), bundle.rootfs
@@ -114,7 +123,7 @@ class BuildLayers:
 
 @dataclass(frozen=True, slots=True)
 class _Workspace:
-    """One step's root file system, in the folder ``rootfs``."""
+    """One step's root file system, in the folder ``rootfs``; ``by_chroot`` if steps run so."""
 
     layers: BuildLayers
     mounts: PrivateMounts | Unmounted
@@ -123,6 +132,7 @@ class _Workspace:
     parent: str
     last: ExitStack
     rootfs: Path
+    by_chroot: bool = False
 
     def call(self, function: Callable[[str], T]) -> T:
         """Return ``function(rootfs)``; an interrupt cancels the build's token and waits for it."""
@@ -157,10 +167,13 @@ class _Workspace:
     def run(self, request: StepRequest, on_output: OutputSink, cancel: CancelToken) -> int:
         """Run the step's process and return its exit code; its mounts and network end with it."""
         engine_context, mounts = self.layers.engine_context, self.mounts
-        if isinstance(mounts, Unmounted):
-            raise mounts.refusal
         if request.platform is not None:
             require_runnable(request.platform)
+        if self.by_chroot:
+            step = ChrootStep(engine_context, self.bundle, self.key, self.rootfs, cancel)
+            return step.run(request, on_output)
+        if isinstance(mounts, Unmounted):
+            raise refused_steps(engine_context)
         with ExitStack() as stack:
             network = self.layers.connections.temporary(self.key, request.network)
             namespace = self.last.enter_context(network)
@@ -207,18 +220,7 @@ class _Workspace:
         )
         mounts += host_mounts
         config = with_environment(ExecutionConfig(env=request.env), variables)
-        options = RunOptions(
-            image="build",
-            command=request.argv,
-            entrypoint=(),
-            workdir=request.cwd or "/",
-            user=request.user,
-            hostname=request.hostname,
-            network=request.network,
-            privileged=request.privileged,
-            ulimit=request.means.ulimit,
-            shm_size=request.means.shm_size or SHM_BYTES,
-        )
+        options = step_options(request)
         with Root(bundle.rootfs) as root:
             user = resolve_user(
                 request.user, root.read_text("/etc/passwd"), root.read_text("/etc/group")

@@ -8,6 +8,7 @@ import re
 from pathlib import Path
 from typing import Any
 
+from jupyter_containers.engine.builds.isolation import chosen_isolation
 from jupyter_containers.engine.context import EngineContext
 from jupyter_containers.engine.images.rate_limits import known_limits
 from jupyter_containers.engine.system.programs import (
@@ -16,6 +17,7 @@ from jupyter_containers.engine.system.programs import (
     program_versions,
     seccomp,
 )
+from jupyter_containers.errors import UnsupportedError
 from jupyter_containers.filesystems import file_system, is_remote
 from jupyter_containers.lazy_dataclasses import dataclass
 from jupyter_containers.lazy_modules import shutil
@@ -27,6 +29,10 @@ from jupyter_containers.store.additional import layers_open
 
 _ESSENTIAL = ("runtime", "conmon", "mounts")
 _INSTALL = "apt-get install "
+_ISOLATIONS = {
+    "oci": "in containers",
+    "chroot": "by chroot: their files are separate, processes and network are those of this place",
+}
 
 
 @dataclass(frozen=True, slots=True)
@@ -104,7 +110,15 @@ def _files(context: EngineContext) -> tuple[Capability, ...]:
         "fuse-overlayfs": f"by the program fuse-overlayfs: {driver.reason}",
         "vfs": f"files are copied instead (vfs): {driver.reason}",
     }
+    steps = chosen_isolation(context)
     return (
+        Capability(
+            "RUN steps",
+            not isinstance(steps, UnsupportedError),
+            steps.message if isinstance(steps, UnsupportedError) else _ISOLATIONS[steps],
+            "builds run commands",
+            steps.provided_by if isinstance(steps, UnsupportedError) else "",
+        ),
         Capability(
             "mounts",
             refusal is None,
@@ -245,7 +259,7 @@ def info(context: EngineContext, statuses: list[str], images: int) -> dict[str, 
     from jupyter_containers.version import __version__
 
     host = probe(context.settings.runtime, versions=True)
-    machine = os.uname()
+    machine, steps = os.uname(), chosen_isolation(context)
     return {
         "ServerVersion": __version__,
         "Containers": len(statuses),
@@ -254,6 +268,7 @@ def info(context: EngineContext, statuses: list[str], images: int) -> dict[str, 
         "ContainersStopped": statuses.count("exited") + statuses.count("created"),
         "Images": images,
         "Driver": context.driver.name,
+        "BuildIsolation": "" if isinstance(steps, UnsupportedError) else steps,
         "DefaultRuntime": host.runtime.name if host.runtime else "",
         "RuntimeVersion": host.runtime.version if host.runtime else "",
         "MonitorVersion": host.conmon_version,
