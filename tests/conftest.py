@@ -19,8 +19,6 @@ from tests.watchdog import watched
 # Hundreds of programs that tests start would each compile all modules that they import.
 os.environ.pop("PYTHONDONTWRITEBYTECODE", None)
 sys.dont_write_bytecode = False
-# nbformat's validator would compile 38 grammars for a check that no test makes: 2 s a process.
-sys.modules.setdefault("rfc3987_syntax", None)  # type: ignore[arg-type]  # the import fails
 
 # A property test must not fail because the machine is busy.
 settings.register_profile("project", deadline=None)

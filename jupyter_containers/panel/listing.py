@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 
 from jupyter_containers.commands.render.links import browsable, proxy_base
 from jupyter_containers.engine.applications import labels
-from jupyter_containers.engine.sessions.service import LABEL as SESSION
+from jupyter_containers.engine.sessions.launching import LABEL as SESSION
 from jupyter_containers.errors import RegistryError
 from jupyter_containers.panel.messages import (
     BuildItem,

@@ -47,7 +47,7 @@ def test_only_changes_travel(tmp_path: Path) -> None:
 
 
 def test_what_an_ended_client_left_is_no_part_of_the_next_context(tmp_path: Path) -> None:
-    """Seen to fail without the mark ``unfinished``: ``old`` stays in the tree."""
+    """Without the mark ``unfinished``, ``old`` would stay in the tree."""
     tree = ReceivedTree(tmp_path)
     tree.prepare([entry("old")])
     tree.receive(entry("old"), Frames(io.BytesIO(frame(DATA, b"x") + frame(DATA, b"")).read))

@@ -44,7 +44,7 @@ def test_a_name_is_compared_in_lower_case_without_a_final_dot() -> None:
      "ff02::1", "::ffff:10.0.0.1", "::ffff:127.0.0.1", "64:ff9b::a00:1", "2002:a00:1::", "nothing"],
 )  # fmt: skip
 def test_other_addresses_than_public_ones_are_refused(address: str) -> None:
-    """Seen to fail for 64:ff9b:: (NAT64), 2002: and mapped ones with ``is_global`` alone."""
+    """``is_global`` alone accepts 64:ff9b:: (NAT64), 2002: and mapped ones."""
     assert not is_public(address)
 
 

@@ -41,7 +41,7 @@ def in_pieces(dialect: Marked, data: bytes, size: int) -> list[Frame]:
 
 
 def test_text_and_messages_arrive_whatever_the_pieces() -> None:
-    """Seen to fail: a mark whose line came later was taken for text."""
+    """A mark whose line comes later is no text."""
     for size in (1, 3, 25, 26, 27, 1000):
         dialect, mark = marked()
         sent = b"text\x1e\x1ef" + mark + b'{"type":"clear"}\nmore' + mark

@@ -162,7 +162,7 @@ def test_a_name_of_a_private_address_is_refused(
 def test_a_rebound_name_is_resolved_once(ask: Ask, world: World) -> None:
     """The second answer of the name server is private.
 
-    Seen to fail when ``connect`` received the name and resolved it again.
+    ``connect`` would resolve the name again, so it receives the address.
     """
     world.names["pypi.org"] = [[PUBLIC], ["127.0.0.1"]]
     ask(b"CONNECT pypi.org:443 HTTP/1.1\r\n\r\nx")
@@ -194,7 +194,7 @@ def test_headers_that_servers_read_otherwise_are_refused(
 
 
 def test_a_second_request_of_a_connection_goes_nowhere(ask: Ask, world: World) -> None:
-    """Seen to fail when bytes after the body were sent to the server."""
+    """Bytes after the body are not sent to the server."""
     ask(
         b"POST http://pypi.org/ HTTP/1.1\r\nHost: pypi.org\r\nContent-Length: 2\r\n\r\nab"
         b"GET / HTTP/1.1\r\nHost: evil.com\r\n\r\n"

@@ -119,7 +119,7 @@ def test_a_failed_start_is_raised_to_the_taker_and_tried_again() -> None:
 
 
 def test_an_end_while_one_is_started_leaves_none() -> None:
-    """Seen to fail without the second look after the start: the last one was kept."""
+    """A second look after the start notices the end."""
     world = World(size=1)
     world.pool.wait()
     world.gate.clear()

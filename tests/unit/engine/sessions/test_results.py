@@ -82,7 +82,7 @@ def test_an_installation_names_the_hosts_that_it_needs() -> None:
 
 @pytest.mark.parametrize("program", [inside_python, python_agent])
 def test_programs_of_containers_import_nothing_of_this_package(program: ModuleType) -> None:
-    """Seen to fail with the lazy modules in ``inside_python``: no value crossed any more."""
+    """With an import of this package in ``inside_python`` no value crossed any more."""
     text = Path(str(program.__file__)).read_text()
     assert "import jupyter_containers" not in text
     assert "from jupyter_containers" not in text
