@@ -84,7 +84,7 @@ class Cluster:
         usual = Path("~/.kube/config").expanduser()
         if named or usual.is_file() or not (SERVICE_ACCOUNT / "token").exists():
             return kind.from_file(named or usual)
-        return kind.from_service_account()
+        return kind.from_service_account(SERVICE_ACCOUNT)
 
     @cached_property
     def namespace(self) -> str:

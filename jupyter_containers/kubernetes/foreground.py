@@ -49,6 +49,12 @@ if TYPE_CHECKING:
 _TICK = 0.05
 _CHUNK = 32768
 _INTERRUPT_GRACE_SECONDS = 0.5
+_NOT_CAUGHT = 93
+# The kernel's mask of handled signals, of which the last 8 digits are those up to 32.
+_CATCHES = (
+    "set -- $(grep ^SigCgt /proc/1/status);"
+    f" [ $(( 0x${{2#????????}} >> NUMBER & 1 )) = 1 ] || exit {_NOT_CAUGHT}; "
+)
 # Reads an input of known length, for protocols that cannot end one.
 _BY_LENGTH = 'n=$1; shift; head -c "$n" | "$@"'
 
@@ -177,10 +183,11 @@ class Foreground:
         if isinstance(proxy, bool):
             return nullcontext()
 
-        def send(number: int, caught: bool) -> bool:  # noqa: ARG001  # the node does not say
-            with suppress(ContainersError):
-                self.signal(found, number)
-            return True
+        def send(number: int, caught: bool) -> bool:
+            try:
+                return self.signal(found, number, caught=caught)
+            except ContainersError:
+                return False
 
         return proxy.passed_to(send)
 
@@ -188,21 +195,30 @@ class Foreground:
         """End a container whose caller was interrupted: by the signal, else by force."""
         number = int(getattr(error, "number", signal.SIGINT))
         with suppress(ContainersError):
-            if not found.record.options.rm:
-                self.signal(found, number)
-                if CancelToken().wait(_INTERRUPT_GRACE_SECONDS):
-                    return
+            # Most programs that end on an interrupt do so promptly.
+            if (
+                self.signal(found, number, caught=True)
+                and self._ended(found, _INTERRUPT_GRACE_SECONDS) is not None
+            ):
+                return
             self._kill(found)
 
-    def signal(self, found: Found, number: int) -> None:
-        """Send a signal to a container's first process, by a program in the container."""
+    def signal(self, found: Found, number: int, *, caught: bool = False) -> bool:
+        """Send a signal to a container's first process, by a shell in the container.
+
+        With ``caught`` only to a program that handles it; return whether it was sent.
+        """
         name = signal.Signals(number).name.removeprefix("SIG") if number in _NAMED else str(number)
-        code, text = self.call(found, ["sh", "-c", f"kill -s {name} 1"])
+        check = _CATCHES.replace("NUMBER", str(number - 1)) if caught and number <= 32 else ""
+        code, text = self.call(found, ["sh", "-c", f"{check}kill -s {name} 1"])
+        if code == _NOT_CAUGHT and check:
+            return False
         if code:
             raise OCIRuntimeError(
                 f"cannot send {name} to {found.record.name}: {text or f'exit code {code}'}",
                 hint="signals are sent by sh in the container, which this image may not have",
             )
+        return True
 
     def call(self, found: Found, command: list[str]) -> tuple[int, str]:
         """Run a short command in a container; return its exit code and its output or failure."""
