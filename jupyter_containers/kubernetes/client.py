@@ -318,7 +318,11 @@ def quota_text(message: str) -> str:
 
 def policy_text(message: str) -> str:
     """Return the reasons of an admission policy without the object's name."""
-    for mark in ("unable to validate against any pod security policy: ", "violates PodSecurity "):
+    for mark in (
+        "unable to validate against any pod security policy: ",
+        "unable to admit pod: ",
+        "violates PodSecurity ",
+    ):
         if mark in message:
             return message.partition(mark)[2].strip()
     return message.partition("forbidden: ")[2].strip() or message
