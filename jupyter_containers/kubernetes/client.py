@@ -248,6 +248,7 @@ class Patience:
 
     def __init__(self, seconds: float = 60.0) -> None:
         self._seconds = seconds
+        self.renewed = False  # true after a wait
         self.reset()
 
     def reset(self) -> None:
@@ -260,6 +261,7 @@ class Patience:
         self._began = self._began or now
         if now - self._began > self._seconds:
             return False
+        self.renewed = True
         time.sleep(self._pause)
         self._pause = min(2 * self._pause, 2.0)
         return True
