@@ -327,6 +327,7 @@ class WorkloadBackend(Protocol):
         *,
         workers: int | None = None,
         retries: int = 0,
+        timeout: float | None = None,
         check: bool = True,
         stdin: bool = False,
         into: str = "",

@@ -28,7 +28,7 @@ if TYPE_CHECKING:
     from jupyter_containers.engine.applications.service import ApplicationService
     from jupyter_containers.engine.records import ContainerRecord
     from jupyter_containers.engine.sessions.service import SessionService
-    from jupyter_containers.engine.workloads.service import WorkloadService
+    from jupyter_containers.kubernetes.workloads import ClusterWorkloads
 
 _SHORT_CUTS = {
     "run": "containers",
@@ -92,16 +92,16 @@ class ClusterEngine:
         return ClusterNetworks(self._cluster, self._records)
 
     @cached_property
+    def workloads(self) -> ClusterWorkloads:
+        """Work over several pods: ``map(…)``, ``service(…)``."""
+        from jupyter_containers.kubernetes.workloads import ClusterWorkloads
+
+        return ClusterWorkloads(self.containers)
+
+    @cached_property
     def system(self) -> ClusterSystem:
         """The context as a whole: ``inspect``, ``events``, ``prune``, ``doctor``."""
         return ClusterSystem(self._cluster, self._pods, self)
-
-    @cached_property
-    def workloads(self) -> WorkloadService:
-        """Workloads: ``map`` over many containers, a ``service`` for a ``with`` block."""
-        from jupyter_containers.engine.workloads.service import WorkloadService
-
-        return WorkloadService(self.containers, self._images)  # type: ignore[arg-type]  # it uses the protocols
 
     @cached_property
     def sessions(self) -> SessionService:

@@ -70,10 +70,6 @@ class ImageSource:
             # The nodes may reach a registry, or have an account there, that this machine has not.
             return Published(str(reference))
 
-    def provide(self, name: str, platform: str, pull: str, emit: EventSink) -> Published:  # noqa: ARG002  # nodes pull
-        """Return an image as pods name it: as the local service provides one for ``map``."""
-        return self.published(name, platform=platform, emit=emit)
-
     def _reference(self, image: str) -> Reference:
         reference = Reference.parse(image)
         prefix = self._cluster.endpoint.registry.strip("/")

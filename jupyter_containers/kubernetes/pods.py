@@ -118,7 +118,11 @@ class Pods:
                 self.delete(each)
             else:
                 found.append(each)
-        return sorted(found, key=lambda each: each.record.created, reverse=True)
+        # A container that is being replaced has both; its pod comes first.
+        once: dict[str, Found] = {}
+        for each in found:
+            once.setdefault(each.record.id, each)
+        return sorted(once.values(), key=lambda each: each.record.created, reverse=True)
 
     def find(self, text: str) -> Found:
         """Return the container with this name, ID or unique ID prefix.

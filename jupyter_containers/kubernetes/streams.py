@@ -137,8 +137,11 @@ class Channel:
         poller.register(self.descriptor, select.POLLIN)
         return bool(poller.poll(None if timeout is None else max(0, timeout * 1000)))
 
-    def receive(self) -> tuple[int, bytes] | None:
-        """Return the next message as stream and data, waiting for it; None at the end."""
+    def receive(self, *, empty: bool = False) -> tuple[int, bytes] | None:
+        """Return the next message as stream and data, waiting for it; None at the end.
+
+        Servers also send messages without data, which are skipped unless ``empty`` is true.
+        """
         import websocket
 
         while not self._ended:
@@ -152,7 +155,7 @@ class Channel:
             if not message:
                 self._ended = True
                 return None
-            if len(message) > 1:
+            if len(message) > 1 or empty:
                 return message[0], message[1:]
         return None
 

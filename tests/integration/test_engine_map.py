@@ -62,22 +62,37 @@ def test_an_item_is_an_argument_an_input_or_a_variable(
     assert [result.results["twice"] for result in found] == [0, 2, 4]
 
 
-def test_so_many_run_at_once(engine: Engine, busybox: str) -> None:
+def test_so_many_run_at_once(engine: Engine, busybox: str, tmp_path: Path) -> None:
     running: list[int] = []
     stop = threading.Event()
+    until_three = "n=0; until [ -e /d/go ] || [ $n = 300 ]; do sleep 0.1; n=$((n+1)); done"
 
     def watch() -> None:
         while not stop.wait(0.02):
             running.append(len(engine.containers()))
+            if running[-1] == 3:
+                (tmp_path / "go").touch()
 
     watcher = threading.Thread(target=watch)
     watcher.start()
     try:
-        engine.workloads.map(busybox, ["sleep", "0.3"], [(), (), (), (), ()], workers=3, **NONE)
+        items = [() for _ in range(5)]
+        words = ["sh", "-c", until_three]
+        engine.workloads.map(busybox, words, items, workers=3, volume=[f"{tmp_path}:/d"], **NONE)
     finally:
         stop.set()
         watcher.join()
     assert max(running) == 3
+
+
+def test_an_item_has_a_time_limit(engine: Engine, busybox: str) -> None:
+    words = ["sh", "-c", "[ {} = quick ] || exec sleep 60"]
+    run = engine.workloads.map
+    found = run(busybox, words, ["quick", "slow"], timeout=3, check=False, **NONE)
+    assert [one.exit_code for one in found] == [0, 124]
+    with pytest.raises(ItemFailedError, match=r"item 0 \('slow'\) failed: it took more than 0.5"):
+        run(busybox, words, ["slow"], timeout=0.5, **NONE)
+    assert engine.containers(all=True) == []
 
 
 def test_the_default_respects_the_machine() -> None:

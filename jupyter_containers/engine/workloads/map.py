@@ -10,8 +10,11 @@ from __future__ import annotations
 
 import json
 import os
+import queue
+import time
 from collections.abc import Callable, Sequence
-from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
+from concurrent.futures import Future, ThreadPoolExecutor
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -38,10 +41,38 @@ from jupyter_containers.events import (
 from jupyter_containers.options import RunOptions
 
 PLACE = "{}"
+TIMED_OUT = 124  # as timeout(1)
 _TASK = "map"
 _FIRST_PAUSE, _LONGEST_PAUSE = 0.1, 5.0
 # Errors that may be temporary; a wrong name or flag never is.
 _PASSING = (ContainerFailedError, OCIRuntimeError, NetworkError, StorageError)
+
+
+class Deadline(CancelToken):
+    """A token that is cancelled with another one, or after a time."""
+
+    __slots__ = ("_end", "_outer")
+
+    def __init__(self, outer: CancelToken, seconds: float) -> None:
+        super().__init__()
+        self._outer, self._end = outer, time.monotonic() + seconds
+
+    @property
+    def cancelled(self) -> bool:
+        """True after :meth:`cancel`, that of the other token, or the end of the time."""
+        return super().cancelled or self._outer.cancelled or time.monotonic() >= self._end
+
+    def check(self) -> None:
+        """Raise :class:`OperationCancelledError` if the token is cancelled."""
+        if self.cancelled:
+            raise OperationCancelledError("cancelled")
+
+    def wait(self, seconds: float) -> bool:
+        """Sleep up to ``seconds``; return True as soon as the token is cancelled."""
+        until = time.monotonic() + seconds
+        while not self.cancelled and (left := min(until, self._end) - time.monotonic()) > 0:
+            self._outer.wait(min(left, 0.1))
+        return self.cancelled
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,6 +85,7 @@ class Job:
     into: str = ""
     retries: int = 0
     check: bool = True
+    timeout: float | None = None
 
     def perform(self, item: Any, cancel: CancelToken) -> RunResult:
         """Run one item, with retries; return the result of its container."""
@@ -74,7 +106,8 @@ class Job:
         raise AssertionError("the last attempt returns or raises")
 
     def _once(self, item: Any, cancel: CancelToken, *, check: bool) -> RunResult:
-        more: dict[str, Any] = {"cancel": cancel, "check": check}
+        token = cancel if self.timeout is None else Deadline(cancel, self.timeout)
+        more: dict[str, Any] = {"cancel": token, "check": check}
         command = list(self.command)
         if self.into:
             more["inputs"] = {self.into: item}
@@ -86,7 +119,16 @@ class Job:
             command += map(str, item)
         else:
             command.append(str(item))
-        return self.run(command, **more)
+        try:
+            return self.run(command, **more)
+        except OperationCancelledError:
+            if self.timeout is None or cancel.cancelled:
+                raise
+        if not check:
+            return RunResult(TIMED_OUT)
+        raise ContainerFailedError(
+            f"it took more than {self.timeout:g} seconds", exit_code=TIMED_OUT
+        )
 
 
 def as_input(item: Any) -> bytes:
@@ -142,20 +184,22 @@ class _Work:
 
     def go(self, pool: ThreadPoolExecutor) -> None:
         """Wait for all items, noticing a front end's interrupt at once."""
-        perform = self._job.perform
-        futures: dict[Future[RunResult], int] = {
-            pool.submit(perform, item, self._cancel): index
-            for index, item in enumerate(self._items)
-        }
-        pending = set(futures)
-        while pending:
+        perform, ended = self._job.perform, queue.SimpleQueue[int]()
+        futures: list[Future[RunResult]] = []
+        for index, item in enumerate(self._items):
+            futures.append(pool.submit(perform, item, self._cancel))
+            futures[index].add_done_callback(lambda _, index=index: ended.put(index))  # type: ignore[misc]  # mypy infers no lambda with a default
+        for count in range(1, len(futures) + 1):
+            index = self._next(ended)
+            self._take(index, futures[index])
+            self._emit(TaskProgress(_TASK, count, len(futures), "Running"))
+
+    def _next(self, ended: queue.SimpleQueue[int]) -> int:
+        """Return the index of an item that has ended, noticing a front end's interrupt at once."""
+        while True:
             self._cancel.check()
-            finished, pending = wait(pending, timeout=0.05, return_when=FIRST_COMPLETED)
-            for future in sorted(finished, key=futures.__getitem__):
-                self._take(futures[future], future)
-            if finished:
-                count = len(self._items) - len(pending)
-                self._emit(TaskProgress(_TASK, count, len(self._items), "Running"))
+            with suppress(queue.Empty):
+                return ended.get(timeout=0.05)
 
     def _take(self, index: int, future: Future[RunResult]) -> None:
         try:

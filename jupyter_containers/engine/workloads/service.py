@@ -20,6 +20,7 @@ from jupyter_containers.options.given import Ports as Published
 from jupyter_containers.options.values import PortMapping, as_command
 
 if TYPE_CHECKING:
+    from jupyter_containers.engine.backends import ContainerBackend
     from jupyter_containers.engine.containers.streams import OutputSink
     from jupyter_containers.engine.workloads.service_block import Ports, Service
 
@@ -50,6 +51,7 @@ class WorkloadService:
         *,
         workers: int | None = None,
         retries: int = 0,
+        timeout: float | None = None,
         check: bool = True,
         stdin: bool = False,
         into: str = "",
@@ -62,8 +64,9 @@ class WorkloadService:
         The item replaces ``{}`` in the command, or is its last argument; with ``stdin`` it is the
         input; with ``into`` the variable of that name (``inputs`` of :meth:`run`).  ``workers``
         containers run at once: by default as many as this machine has CPUs and memory for, given
-        their limits.  A failed item is retried up to ``retries`` times.  ``flags`` are those of
-        :meth:`run`.  Raises :class:`ItemFailedError` for the first item that fails, after ending
+        their limits.  A failed item is retried up to ``retries`` times.  An item that takes more
+        than ``timeout`` seconds is ended and has failed, with exit code 124.  ``flags`` are those
+        of :meth:`run`.  Raises :class:`ItemFailedError` for the first item that fails, after ending
         all others; without ``check``, exit codes are only in the results.
         """
         from jupyter_containers.engine.workloads.map import Job, carry_out, default_workers
@@ -87,7 +90,7 @@ class WorkloadService:
             self._images.provide(options.image, options.platform, options.pull, emit)
         run = partial(self._map_one, name, given | {"pull": "never"})
         count = min(workers or default_workers(options), len(todo))
-        job = Job(run, words, stdin, into, retries, check)
+        job = Job(run, words, stdin, into, retries, check, timeout)
         title = " ".join(shlex.quote(word) if " " in word else word for word in (name, *words))
         return carry_out(job, todo, count, title, emit, cancel or CancelToken())
 
@@ -121,17 +124,29 @@ class WorkloadService:
         :class:`ServiceNotReadyError` after ``timeout`` seconds, and :class:`ContainerFailedError`
         if the container ends before.
         """
-        from jupyter_containers.engine.workloads.service_block import (
-            Service,
-            published,
-            service_name,
+        return service_block(
+            self._containers, image, command, ports, ready, timeout, emit, dict(flags)
         )
 
-        name = flags.pop("name", None) or service_name(image_name(image))
-        flags["publish"] = [*published(ports), *_listed(flags.get("publish"))]
-        flags["detach"] = True
-        run = partial(self._containers.run, image, command, emit=emit, **flags)
-        return Service(self._containers, run, ready, timeout, name)
+
+def service_block(
+    containers: ContainerBackend,
+    image: str | Image,
+    command: str | Sequence[str] | None,
+    ports: Ports,
+    ready: Callable[[Service], object] | None,
+    timeout: float,
+    emit: EventSink,
+    flags: dict[str, Any],
+) -> Service:
+    """Return a service whose container runs in the given backend."""
+    from jupyter_containers.engine.workloads.service_block import Service, published, service_name
+
+    name = flags.pop("name", None) or service_name(image_name(image))
+    flags["publish"] = [*published(ports), *_listed(flags.get("publish"))]
+    flags["detach"] = True
+    run = partial(containers.run, image, command, emit=emit, **flags)
+    return Service(containers, run, ready, timeout, name)
 
 
 def _listed(ports: Published) -> list[int | str | PortMapping]:

@@ -24,8 +24,8 @@ from jupyter_containers.errors import (
 )
 
 if TYPE_CHECKING:
+    from jupyter_containers.engine.backends import ContainerBackend
     from jupyter_containers.engine.containers.container import Container
-    from jupyter_containers.engine.containers.service import ContainerService
 
 Ports = int | str | Sequence[int | str] | Mapping[int, int]
 _POLL_SECONDS, _CONNECT_SECONDS = 0.02, 0.5
@@ -38,7 +38,7 @@ class Service:
 
     def __init__(
         self,
-        containers: ContainerService,
+        containers: ContainerBackend,
         run: Callable[..., Any],
         ready: Callable[[Service], object] | None,
         timeout: float,

@@ -373,3 +373,14 @@ def test_a_functions_own_variables_count_in_it(shell: InteractiveShell) -> None:
     assert value(shell, text) == "local"
     shell.run_cell(line).raise_error()
     assert str(shell.user_ns["found"]) == "global"
+
+
+@pytest.mark.parametrize(
+    "line", ["--context lab ps", "ps --context lab", "ps -a --context=lab", "--context=lab ps"]
+)
+def test_a_context_has_an_engine(shell: Any, fake_engine: Any, line: str) -> None:
+    """Selected for one command: the next one is in the current context again."""
+    run_cell(shell, f"%container {line}")
+    assert fake_engine.answers["made"]["context"] == "lab"
+    run_cell(shell, "%container ps")
+    assert "context" not in fake_engine.answers["made"]
