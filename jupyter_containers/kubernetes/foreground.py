@@ -161,9 +161,7 @@ class Foreground:
             if opens_gate:
                 feed.send(STDIN, b"\n")
             if source is None and not found.record.options.interactive:
-                feed.close()
-                yield None
-                return
+                feed.finish()
             yield feed
 
     def _reattached(self, found: Found) -> Channel | None:
@@ -515,7 +513,7 @@ class Pump:
 
     def _fed(self, feed: Channel) -> None:
         if feed is not self._channel:
-            feed.close()
+            feed.finish()
         elif feed.can_end_input:
             feed.end_input()
 
