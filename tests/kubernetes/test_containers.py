@@ -383,3 +383,15 @@ def test_a_log_that_is_cut_goes_on(engine: ClusterEngine, monkeypatch: pytest.Mo
             if len(seen) == 3:
                 opened[-1].end()
     assert seen == list(range(1, 16))
+
+
+def test_a_container_that_restarts_is_stopped_by_its_node(engine: ClusterEngine) -> None:
+    script = "echo one; sleep 0.2; exit 3"
+    with engine.run(
+        BOX, ["sh", "-c", script], detach=True, name="again", restart="always", stop_timeout=1
+    ) as one:
+        assert isinstance(one, Container)
+        engine.containers.stop("again", timeout=2)
+        stopped = engine.containers.get("again")
+        assert (str(stopped.status), stopped.id) == ("exited", one.id)
+        assert time.time() - stopped.record.state.finished < 60
