@@ -21,11 +21,10 @@ from typing import TYPE_CHECKING, Any, BinaryIO
 
 from jupyter_containers.commands.execute import perform
 from jupyter_containers.commands.grammar.contexts import CONTEXT
-from jupyter_containers.commands.grammar.system import VERSION
 from jupyter_containers.commands.parser import parse, split_context, take_context, verb_of
 from jupyter_containers.commands.session import Session
 from jupyter_containers.commands.signals import CommandSignals, Signalled
-from jupyter_containers.commands.words import Parsed
+from jupyter_containers.commands.words import Parsed, Verb
 from jupyter_containers.errors import (
     ContainerFailedError,
     ContainersError,
@@ -36,6 +35,7 @@ from jupyter_containers.errors import (
     UnknownUserError,
     UsageError,
 )
+from jupyter_containers.lazy_modules import import_msgspec
 from jupyter_containers.printable import printable
 
 if TYPE_CHECKING:
@@ -43,15 +43,30 @@ if TYPE_CHECKING:
     from jupyter_containers.events import EventSink
 
 PROGRAM = "jupyter container"
+_OBJECTS = 50_000  # between two collections; the default of 700 is reached by each import
 _BROKEN_PIPE = 128 + signal.SIGPIPE
 
 
 def main(argv: Sequence[str] | None = None, make_engine: Callable[[], Engine] | None = None) -> int:
     """Run one command and return the process's exit code; ``make_engine`` replaces the engine."""
-    words = list(sys.argv[1:] if argv is None else argv)
+    if argv is not None:
+        return _main(argv, make_engine)
+    # Imports create no garbage, and collections would be a quarter of the command's time: none
+    # until the engine is open, and none at the end.
+    gc.disable()
+    try:
+        return _main(sys.argv[1:], make_engine)
+    finally:
+        gc.freeze()
+
+
+def _main(argv: Sequence[str], make_engine: Callable[[], Engine] | None) -> int:
+    words = list(argv)
     debug = words[:1] in (["--debug"], ["-D"])
     words = words[1:] if debug else words
     if words and words[0] in ("--version", "-v"):
+        from jupyter_containers.commands.grammar.system import VERSION
+
         words = [VERSION.name, "--format", "{{.Version}}"]
     _open_streams()
     output = _Output()
@@ -97,6 +112,8 @@ def _command(
 ) -> int:
     after, parsed = take_context(parse(words, (CONTEXT,)))
     context = after or context
+    if parsed.verb is not None and parsed.verb.needs_engine and not parsed.help:
+        import_msgspec()
     with contextlib.ExitStack() as stack:
         signals = CommandSignals(unread=lambda: output.broken)
         stack.enter_context(signals.handling())
@@ -104,7 +121,7 @@ def _command(
 
         def engine() -> Engine:
             if not engines:
-                made = make_engine() if make_engine is not None else _new_engine(context)
+                made = make_engine() if make_engine else _new_engine(context, parsed.verb)
                 engines.append(stack.enter_context(made))
             return engines[0]
 
@@ -127,25 +144,25 @@ def _command(
         return _print(result, parsed, output)
 
 
-def _new_engine(context: str) -> Engine:
+def _new_engine(context: str, verb: Verb | None) -> Engine:
     from jupyter_containers.opening import in_cluster
 
     overrides: dict[str, Any] = {"context": context} if context else {}
     found = in_cluster(overrides)
     if found is not None:
         return found  # type: ignore[return-value]  # it has the same services
-    # Imports create no garbage, and repeated collections cost 10 ms.
-    gc.disable()
-    try:
-        from jupyter_containers.engine import Engine
-    finally:
+    from jupyter_containers.engine.engine import Engine, ReadingEngine
+
+    if not gc.isenabled():
         gc.freeze()
+        gc.set_threshold(_OBJECTS)
         gc.enable()
     if os.geteuid() != 0:
         from jupyter_containers.rootless.settling import enter_for
 
         enter_for()
-    return Engine(**overrides)
+    reads = verb is not None and verb.reads
+    return ReadingEngine(**overrides) if reads else Engine(**overrides)
 
 
 class _Output:

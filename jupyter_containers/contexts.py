@@ -14,7 +14,7 @@ from __future__ import annotations
 import os
 import re
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass, fields, replace
+from dataclasses import asdict, fields
 from pathlib import Path
 from typing import Any
 
@@ -26,6 +26,7 @@ from jupyter_containers.errors import (
     StorageError,
 )
 from jupyter_containers.filesystems import check_place
+from jupyter_containers.lazy_dataclasses import dataclass, replace
 from jupyter_containers.settings import LAB_FILE, Settings, read_lab
 
 DEFAULT = "default"

@@ -65,9 +65,9 @@ Border modules wrap foreign exceptions (``raise … from error``); only front en
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
 from typing import Any
 
+from jupyter_containers.lazy_dataclasses import dataclass, replace
 from jupyter_containers.printable import one_line, printable
 
 _LONGEST = 2000  # characters of a message or a hint

@@ -13,10 +13,10 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Callable
-from dataclasses import dataclass
 from typing import Literal
 
 from jupyter_containers.errors import OperationCancelledError
+from jupyter_containers.lazy_dataclasses import dataclass
 
 __all__ = [
     "CHECKS",

@@ -7,8 +7,9 @@ the processes inside and outside the user namespace share.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from pathlib import Path
+
+from jupyter_containers.lazy_dataclasses import dataclass
 
 # Also the name of the folder itself, which a reset leaves to the process that holds it.
 USER_FOLDER = "user"

@@ -13,10 +13,12 @@ from __future__ import annotations
 
 import re
 
+from jupyter_containers.lazy_patterns import pattern
+
 # CSI … final byte | OSC … BEL or ST | DCS, SOS, PM, APC … ST | two- and three-byte escapes | lone
 # control characters (ECMA-48).  None continues past the end of a line: it could hide the text of
 # others.
-SEQUENCE = re.compile(
+SEQUENCE = pattern(
     r"\x1b\[([0-?]*)[ -/]*([@-~])"
     r"|\x1b\][^\x07\x1b\n]*(?:\x07|\x1b\\|(?=\n)|$)"
     r"|\x1b[PX^_][^\x1b\n]*(?:\x1b\\|(?=\n)|$)"
@@ -25,8 +27,8 @@ SEQUENCE = re.compile(
 )
 # Surrogates (bytes that are not UTF-8), line and paragraph separators, directional marks.
 _UNSEEN = "\ud800-\udfff\u061c\u200e\u200f\u2028\u2029\u202a-\u202e\u2066-\u2069"
-_REPLACED = re.compile(f"[{_UNSEEN}]")
-_ESCAPED = re.compile(f"[\x7f-\x9f{_UNSEEN}]")
+_REPLACED = pattern(f"[{_UNSEEN}]")
+_ESCAPED = pattern(f"[\x7f-\x9f{_UNSEEN}]")
 
 
 def printable(text: str) -> str:

@@ -18,10 +18,8 @@ the options) are passed in a file that only this user can read.
 from __future__ import annotations
 
 import asyncio
-import json
 import os
 import re
-import secrets
 import sys
 from collections.abc import Mapping, Sequence
 from typing import Any
@@ -31,13 +29,15 @@ from jupyter_client.provisioning.local_provisioner import LocalProvisioner
 from traitlets import List, Unicode
 
 from jupyter_containers.commands.grammar.containers import KILL, REMOVE, RUN
+from jupyter_containers.lazy_modules import json, secrets
+from jupyter_containers.lazy_patterns import pattern
 
 INSIDE = "/run/jupyter-kernel.json"
 _PORTS = ("shell_port", "iopub_port", "stdin_port", "hb_port", "control_port")
 # Variables about this machine: a kernel in a container cannot watch the process that started it.
 _KEPT_OUT = ("JPY_PARENT_PID", "PYTHON", "VIRTUAL_ENV", "CONDA")
 # --env=NAME=VALUE, -eNAME=VALUE, or the value in the next word.
-_VARIABLE = re.compile(r"(?:--env|-e)(?:=(.*))?|-e(.+)", re.DOTALL)
+_VARIABLE = pattern(r"(?:--env|-e)(?:=(.*))?|-e(.+)", re.DOTALL)
 _COMMAND = (sys.executable, "-m", "jupyter_containers.cli")
 
 

@@ -15,13 +15,14 @@ from __future__ import annotations
 import os
 import pwd
 from collections.abc import Mapping
-from dataclasses import dataclass, fields, replace
+from dataclasses import fields
 from pathlib import Path
 from typing import Annotated, Any, Literal, get_args, get_type_hints
 
 from jupyter_containers.errors import DeniedError, InvalidArgumentError, UntrustedPlaceError
 from jupyter_containers.filesystems import check_place, file_system, initial_namespace, is_remote
 from jupyter_containers.layout import Layout, StoreLayout
+from jupyter_containers.lazy_dataclasses import dataclass, replace
 
 # The administrator's defaults and limits for all users (:mod:`.engine.quotas`).
 LAB_FILE = Path("/etc/jupyter_containers/lab.toml")

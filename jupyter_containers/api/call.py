@@ -11,13 +11,13 @@ from __future__ import annotations
 import io
 import socket
 from collections.abc import Mapping
-from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Protocol
 
 import msgspec
 
 from jupyter_containers.errors import InvalidArgumentError
 from jupyter_containers.events import CancelToken
+from jupyter_containers.lazy_dataclasses import dataclass, field
 
 if TYPE_CHECKING:
     from jupyter_containers.api.query import Query

@@ -24,11 +24,12 @@ from jupyter_containers.events import (
     TaskProgress,
     TaskStarted,
 )
+from jupyter_containers.lazy_patterns import pattern
 
-_LAYER = re.compile(r"[0-9a-f]{12}")
-_STEP = re.compile(r"\[(?:\S+ )?([0-9]+)/([0-9]+)\] (.*)", re.DOTALL)
+_LAYER = pattern(r"[0-9a-f]{12}")
+_STEP = pattern(r"\[(?:\S+ )?([0-9]+)/([0-9]+)\] (.*)", re.DOTALL)
 # The base image of a stage, its first step, is never cached in Docker's words.
-_LATER_STEP = re.compile(r"build-\d+-(?!1$)\d+")
+_LATER_STEP = pattern(r"build-\d+-(?!1$)\d+")
 _RED, _PLAIN = "\x1b[91m", "\x1b[0m"
 _UPDATE_SECONDS = 0.1
 

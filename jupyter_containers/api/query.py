@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Mapping
 from datetime import UTC, datetime
 from urllib.parse import parse_qs
@@ -10,10 +9,11 @@ from urllib.parse import parse_qs
 import msgspec
 
 from jupyter_containers.errors import InvalidArgumentError
+from jupyter_containers.lazy_patterns import pattern
 from jupyter_containers.options.values import natural
 
 _FALSE = ("", "0", "no", "false", "none")
-_MOMENT = re.compile(r"([0-9]{1,12})(?:\.([0-9]{1,9}))?")
+_MOMENT = pattern(r"([0-9]{1,12})(?:\.([0-9]{1,9}))?")
 _MOST_FIELDS = 1000
 
 

@@ -8,12 +8,12 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
 from importlib import import_module
 from typing import Any
 from urllib.parse import unquote
 
 from jupyter_containers.api.errors import StatusError
+from jupyter_containers.lazy_dataclasses import dataclass
 
 MINIMUM = (1, 24)
 CURRENT = (1, 51)

@@ -11,13 +11,13 @@ import time
 from collections import OrderedDict
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 from jupyter_containers.api.buildkit.registry import BuildKitState
 from jupyter_containers.api.errors import StatusError
 from jupyter_containers.engine.naming import new_id
 from jupyter_containers.events import CancelToken
+from jupyter_containers.lazy_dataclasses import dataclass, field
 
 if TYPE_CHECKING:
     from jupyter_containers.runtime.attach import Attachment

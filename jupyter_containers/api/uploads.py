@@ -8,7 +8,6 @@ connection leaves the loop at the end of the request's head, and is closed after
 from __future__ import annotations
 
 import io
-import re
 import select
 import socket
 import threading
@@ -20,11 +19,12 @@ from typing import Any
 from jupyter_containers.api.call import VanishedError, Wire
 from jupyter_containers.errors import InvalidArgumentError
 from jupyter_containers.events import CancelToken
+from jupyter_containers.lazy_patterns import pattern
 
 _PIECE = 256 << 10
 _LONGEST_LINE = 4096
 _MOST_TRAILERS = 64
-_SIZE = re.compile(rb"([0-9a-fA-F]{1,12})(?:[ \t]*;[^\r\n]*)?\r\n")
+_SIZE = pattern(rb"([0-9a-fA-F]{1,12})(?:[ \t]*;[^\r\n]*)?\r\n")
 _LOOK_SECONDS = 0.1
 _DRAIN_SECONDS = 2.0
 _GONE = select.POLLHUP | select.POLLERR | select.POLLRDHUP

@@ -8,8 +8,9 @@ raises :class:`ValueError` with a clear message; the caller adds the lines.  A
 from __future__ import annotations
 
 import difflib
-import json
 from collections.abc import Iterable, Mapping
+
+from jupyter_containers.lazy_modules import json
 
 
 class MisplacedError(ValueError):

@@ -8,15 +8,15 @@ two is the reason of a miss.
 
 from __future__ import annotations
 
-import hashlib
 from collections.abc import Mapping
 from contextlib import AbstractContextManager, suppress
-from dataclasses import dataclass, field
 
 import msgspec
 
 from jupyter_containers.build.seams import CacheStore, CommittedLayer, LayerStore
 from jupyter_containers.events import CancelToken
+from jupyter_containers.lazy_dataclasses import dataclass, field
+from jupyter_containers.lazy_modules import hashlib
 from jupyter_containers.oci.decoding import DECODE_ERRORS
 from jupyter_containers.oci.descriptor import Descriptor
 

@@ -7,7 +7,6 @@ variables cannot be detected.
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
 
 from jupyter_containers.build.checks import COPY_IGNORED, UNDEFINED_VAR, Finding
 from jupyter_containers.build.context import LocalContext
@@ -24,6 +23,7 @@ from jupyter_containers.build.steps import (
     is_config_only,
     set_workdir,
 )
+from jupyter_containers.lazy_dataclasses import dataclass, field
 from jupyter_containers.oci.descriptor import Platform
 from jupyter_containers.options.context import is_git_address, is_url
 

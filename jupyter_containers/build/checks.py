@@ -9,9 +9,9 @@ include, and whether a finding fails the build.
 from __future__ import annotations
 
 from collections.abc import Iterable
-from dataclasses import dataclass
 
 from jupyter_containers.errors import SourceLocation
+from jupyter_containers.lazy_dataclasses import dataclass
 
 
 @dataclass(frozen=True, slots=True)

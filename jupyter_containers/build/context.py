@@ -7,7 +7,6 @@ context's root.  An ignored Dockerfile can still be built: the rules do not appl
 from __future__ import annotations
 
 import os
-from dataclasses import dataclass
 from pathlib import Path
 from types import TracebackType
 
@@ -16,6 +15,7 @@ from jupyter_containers.build.ignorefile import IgnoreRules
 from jupyter_containers.build.seams import ContextFile
 from jupyter_containers.build.tree import NO_RULES, SourceTree
 from jupyter_containers.errors import InvalidArgumentError
+from jupyter_containers.lazy_dataclasses import dataclass
 from jupyter_containers.options.build import BuildOptions
 from jupyter_containers.trees import at
 from jupyter_containers.trees.rooted import Root

@@ -10,7 +10,6 @@ import io
 import threading
 from collections.abc import Callable, Mapping
 from contextlib import ExitStack
-from dataclasses import dataclass, field
 from pathlib import Path
 from typing import BinaryIO
 
@@ -23,6 +22,7 @@ from jupyter_containers.build.seams import CacheStore, ExtractArchive
 from jupyter_containers.build.tree import NO_RULES, SourceTree
 from jupyter_containers.errors import InvalidArgumentError, UnsupportedError
 from jupyter_containers.events import CancelToken
+from jupyter_containers.lazy_dataclasses import dataclass, field
 from jupyter_containers.options.context import ContextSource
 from jupyter_containers.trees.rooted import Root
 

@@ -20,7 +20,6 @@ import posixpath
 import stat
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass, field
 
 from jupyter_containers.build.ignorefile import IgnoreRules
 from jupyter_containers.build.modes import ModeChange
@@ -28,6 +27,7 @@ from jupyter_containers.build.tree import NO_RULES, Entry, Source, SourceTree
 from jupyter_containers.build.users import Owner
 from jupyter_containers.errors import BuildError, StorageError
 from jupyter_containers.events import CancelToken
+from jupyter_containers.lazy_dataclasses import dataclass, field
 from jupyter_containers.trees import at
 from jupyter_containers.trees.folders import Folders
 from jupyter_containers.trees.handover import Handover

@@ -8,7 +8,6 @@ decides without a download whether the step is cached.
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass
 
 import msgspec
 
@@ -27,6 +26,7 @@ from jupyter_containers.build.remote import (
 )
 from jupyter_containers.build.tree import Source, SourceTree
 from jupyter_containers.errors import BuildError
+from jupyter_containers.lazy_dataclasses import dataclass
 from jupyter_containers.oci.descriptor import digest_of, encode_json
 from jupyter_containers.options.context import is_git_address, is_url
 from jupyter_containers.trees.rooted import Root

@@ -5,7 +5,6 @@ from __future__ import annotations
 import os
 import stat
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass, replace
 
 from jupyter_containers.build import flags, history
 from jupyter_containers.build.archives import open_archive
@@ -22,6 +21,7 @@ from jupyter_containers.build.steps import Expander, set_workdir
 from jupyter_containers.build.tree import Source
 from jupyter_containers.build.users import Owner, owner
 from jupyter_containers.errors import UnsupportedError
+from jupyter_containers.lazy_dataclasses import dataclass, replace
 from jupyter_containers.oci.descriptor import digest_of
 from jupyter_containers.trees import at
 from jupyter_containers.trees.rooted import Root, split

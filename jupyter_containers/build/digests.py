@@ -13,13 +13,13 @@ from __future__ import annotations
 import contextlib
 import os
 import stat
-import tempfile
 import time
 from collections.abc import Callable
 from pathlib import Path
 
 import msgspec
 
+from jupyter_containers.lazy_modules import tempfile
 from jupyter_containers.oci.decoding import DECODE_ERRORS
 
 # Coarser than the time stamps of every file system in use (FAT counts in steps of two seconds).

@@ -11,7 +11,6 @@ import threading
 import time
 from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, ExitStack, contextmanager
-from dataclasses import dataclass, replace
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
@@ -47,6 +46,7 @@ from jupyter_containers.build.steps import BuildArguments
 from jupyter_containers.build.tree import SourceTree
 from jupyter_containers.errors import BuildError, InvalidArgumentError
 from jupyter_containers.events import CancelToken, EventSink, discard, note
+from jupyter_containers.lazy_dataclasses import dataclass, replace
 from jupyter_containers.oci.descriptor import Platform, digest_of, encode_json
 from jupyter_containers.oci.image import rfc3339
 from jupyter_containers.options.build import EPOCH_ARG, BuildOptions

@@ -18,10 +18,10 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping
-from dataclasses import dataclass, field
 
 from jupyter_containers.build.patterns import ShellPattern, shell_pattern
 from jupyter_containers.errors import InvalidArgumentError
+from jupyter_containers.lazy_dataclasses import dataclass, field
 
 _SPECIAL_NAMES = "@*#?-$!0"
 _MAX_DEPTH = 40

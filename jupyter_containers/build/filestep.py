@@ -8,7 +8,6 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from contextlib import ExitStack
-from dataclasses import dataclass, field
 from pathlib import Path
 
 from jupyter_containers.build.cache import StepKey
@@ -21,6 +20,7 @@ from jupyter_containers.build.state import StageState
 from jupyter_containers.build.tree import SourceTree
 from jupyter_containers.errors import BuildError, SourceLocation
 from jupyter_containers.events import CancelToken
+from jupyter_containers.lazy_dataclasses import dataclass, field
 from jupyter_containers.options.build import SecretSource, StepMeans
 from jupyter_containers.trees.rooted import Root
 

@@ -12,11 +12,12 @@ run once too often, and never gives a stale layer.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping
-from dataclasses import dataclass, fields, replace
+from dataclasses import fields
 from functools import cache
 from typing import TYPE_CHECKING, Any, Literal, TypeVar, get_type_hints
 
 from jupyter_containers.build.arguments import Flags
+from jupyter_containers.lazy_dataclasses import dataclass, replace
 
 if TYPE_CHECKING:
     from jupyter_containers.build.instructions import Instruction

@@ -10,7 +10,6 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from contextlib import AbstractContextManager
-from dataclasses import dataclass
 
 from jupyter_containers.build.cache import CachedStep, StepKey
 from jupyter_containers.build.filestep import FileStep, StepContext
@@ -21,6 +20,7 @@ from jupyter_containers.build.stagework import StageWork
 from jupyter_containers.build.state import StageState
 from jupyter_containers.build.steps import Expander
 from jupyter_containers.errors import BuildError
+from jupyter_containers.lazy_dataclasses import dataclass
 from jupyter_containers.oci.descriptor import Descriptor, Platform, chain_id
 from jupyter_containers.oci.image import ImageConfig
 

@@ -9,10 +9,10 @@ from __future__ import annotations
 
 import posixpath
 from collections.abc import Iterable
-from dataclasses import dataclass
 
 from jupyter_containers.build.patterns import Pattern, literal, tree_pattern
 from jupyter_containers.errors import InvalidArgumentError
+from jupyter_containers.lazy_dataclasses import dataclass
 
 
 @dataclass(frozen=True, slots=True)

@@ -7,12 +7,12 @@ sources of ADD and COPY are heredocs.  ``interpret`` creates these values from n
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
 from typing import Annotated
 
 from jupyter_containers.build.flags import InstructionFlag, flags_of
 from jupyter_containers.build.parser import Heredoc
 from jupyter_containers.errors import SourceLocation
+from jupyter_containers.lazy_dataclasses import dataclass
 from jupyter_containers.oci.image import Healthcheck
 
 

@@ -40,10 +40,11 @@ from jupyter_containers.build.instructions import (
 from jupyter_containers.build.mounts import mount_source
 from jupyter_containers.build.parser import Node, ParsedFile, is_heredoc_word, parse_fragment
 from jupyter_containers.errors import DockerfileSyntaxError, InvalidArgumentError, SourceLocation
+from jupyter_containers.lazy_patterns import pattern
 from jupyter_containers.oci.image import Healthcheck
 from jupyter_containers.options.values import parse_duration
 
-_STAGE_NAME = re.compile(r"[a-z][a-z0-9_.-]*", re.IGNORECASE)
+_STAGE_NAME = pattern(r"[a-z][a-z0-9_.-]*", re.IGNORECASE)
 
 
 def typed(parsed: ParsedFile) -> tuple[Instruction, ...]:

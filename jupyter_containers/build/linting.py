@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable, Iterator, Mapping
-from dataclasses import dataclass, field
 
 from jupyter_containers.build import checks
 from jupyter_containers.build.checks import Finding
@@ -26,16 +25,18 @@ from jupyter_containers.build.instructions import (
 )
 from jupyter_containers.build.parser import Node, ParsedFile
 from jupyter_containers.errors import SourceLocation
+from jupyter_containers.lazy_dataclasses import dataclass, field
+from jupyter_containers.lazy_patterns import pattern
 
-_SECRET = re.compile(
+_SECRET = pattern(
     r"(?i)(?:^|_)(?:apikey|auth|credentials?|key|password|pword|passwd|secret|token)(?:_|$)"
 )
-_NOT_SECRET = re.compile(r"(?i)(?:^|_)public(?:_|$)")
-_PREDEFINED = re.compile(
+_NOT_SECRET = pattern(r"(?i)(?:^|_)public(?:_|$)")
+_PREDEFINED = pattern(
     r"(?i:(https?|ftp|no|all)_proxy)|(TARGET|BUILD)(PLATFORM|OS|ARCH|VARIANT)"
     r"|BUILDKIT_\w+|SOURCE_DATE_EPOCH"
 )
-_REDUNDANT = re.compile(r"\$TARGETPLATFORM|\$\{TARGETPLATFORM\}")
+_REDUNDANT = pattern(r"\$TARGETPLATFORM|\$\{TARGETPLATFORM\}")
 
 
 def static_findings(parsed: ParsedFile, instructions: Iterable[Instruction]) -> list[Finding]:

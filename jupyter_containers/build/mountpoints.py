@@ -14,9 +14,9 @@ import posixpath
 import stat
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
-from dataclasses import dataclass
 
 from jupyter_containers.build.seams import StepMount
+from jupyter_containers.lazy_dataclasses import dataclass
 from jupyter_containers.trees import at
 from jupyter_containers.trees.rooted import Root, split
 

@@ -6,14 +6,14 @@ and ``tmpfs`` are writable.
 
 from __future__ import annotations
 
-import csv
 import difflib
 import posixpath
 import re
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
 
 from jupyter_containers.errors import InvalidArgumentError
+from jupyter_containers.lazy_dataclasses import dataclass
+from jupyter_containers.lazy_modules import csv
 from jupyter_containers.options.values import parse_size
 
 TYPES = ("bind", "cache", "tmpfs", "secret", "ssh")

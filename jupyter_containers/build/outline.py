@@ -7,16 +7,16 @@ is its description.  Follows BuildKit's ``--call=outline`` and ``--call=targets`
 
 from __future__ import annotations
 
-import re
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, field
 
 from jupyter_containers.build.instructions import Arg, Run
 from jupyter_containers.build.mounts import parse_run_mount
 from jupyter_containers.build.plan import Plan, Stage, stage_references
 from jupyter_containers.build.state import StageState
+from jupyter_containers.lazy_dataclasses import dataclass, field
+from jupyter_containers.lazy_patterns import pattern
 
-_VARIABLE = re.compile(r"\$\{?(\w+)")
+_VARIABLE = pattern(r"\$\{?(\w+)")
 _AUTOMATIC = {"TARGETSTAGE"} | {
     side + part for side in ("TARGET", "BUILD") for part in ("PLATFORM", "OS", "ARCH", "VARIANT")
 }

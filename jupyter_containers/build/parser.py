@@ -16,18 +16,19 @@ from __future__ import annotations
 import difflib
 import re
 from collections.abc import Mapping
-from dataclasses import dataclass, field
 
 from jupyter_containers.build.expand import ExpansionError, Lexer
 from jupyter_containers.errors import DockerfileSyntaxError, SourceLocation
+from jupyter_containers.lazy_dataclasses import dataclass, field
+from jupyter_containers.lazy_patterns import pattern
 
 KEYWORDS = (
     "ADD", "ARG", "CMD", "COPY", "ENTRYPOINT", "ENV", "EXPOSE", "FROM", "HEALTHCHECK", "LABEL",
     "MAINTAINER", "ONBUILD", "RUN", "SHELL", "STOPSIGNAL", "USER", "VOLUME", "WORKDIR",
 )  # fmt: skip
 _HEREDOC_KEYWORDS = ("ADD", "COPY", "RUN")
-_DIRECTIVE = re.compile(r"#\s*([A-Za-z][A-Za-z0-9]*)\s*=(.*)")
-_HEREDOC = re.compile(r"\d*<<(-?)([^<]+)")
+_DIRECTIVE = pattern(r"#\s*([A-Za-z][A-Za-z0-9]*)\s*=(.*)")
+_HEREDOC = pattern(r"\d*<<(-?)([^<]+)")
 _BARE = Lexer(keep_unset=True)
 _RAW = Lexer(keep_unset=True, raw_quotes=True, raw_escapes=True)
 _NO_ENV: Mapping[str, str] = {}

@@ -10,7 +10,6 @@ from __future__ import annotations
 
 import difflib
 from collections.abc import Iterable, Iterator, Mapping
-from dataclasses import dataclass
 
 from jupyter_containers.build.checks import (
     DEFAULT_ARG_IN_FROM,
@@ -27,6 +26,7 @@ from jupyter_containers.errors import (
     InvalidReferenceError,
     SourceLocation,
 )
+from jupyter_containers.lazy_dataclasses import dataclass
 from jupyter_containers.oci.descriptor import Platform
 from jupyter_containers.oci.reference import Reference
 

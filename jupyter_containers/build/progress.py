@@ -3,11 +3,9 @@
 from __future__ import annotations
 
 import os
-import re
 import time
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
 
 from jupyter_containers.build.checks import Finding
 from jupyter_containers.build.plan import Stage
@@ -30,9 +28,11 @@ from jupyter_containers.events import (
     TaskProgress,
     TaskStarted,
 )
+from jupyter_containers.lazy_dataclasses import dataclass
+from jupyter_containers.lazy_patterns import pattern
 
 _MAX_TITLE = 160
-_IMAGE_ID = re.compile(r"(?<!\S)sha256:([0-9a-f]{12})[0-9a-f]{52}(?!\S)")
+_IMAGE_ID = pattern(r"(?<!\S)sha256:([0-9a-f]{12})[0-9a-f]{52}(?!\S)")
 
 
 @dataclass(slots=True)

@@ -6,7 +6,8 @@ Editors show it beside the text; ``labextension/src/facts.ts`` is generated from
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+
+from jupyter_containers.lazy_dataclasses import dataclass
 
 
 @dataclass(frozen=True, slots=True)

@@ -6,15 +6,11 @@ password, which is never shown.
 
 from __future__ import annotations
 
-import hashlib
 import os
 import re
-import shutil
-import subprocess
 import urllib.error
 import urllib.request
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
 from email.message import Message
 from email.utils import parsedate_to_datetime
 from http import HTTPStatus
@@ -25,6 +21,8 @@ import msgspec
 
 from jupyter_containers.errors import BuildError, UnsupportedError
 from jupyter_containers.events import CancelToken
+from jupyter_containers.lazy_dataclasses import dataclass
+from jupyter_containers.lazy_modules import hashlib, shutil, subprocess
 
 _CHUNK = 1 << 18
 _TIMEOUT = 30

@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
 
 from jupyter_containers.build.checks import Finding
 from jupyter_containers.build.seams import LayerRef
 from jupyter_containers.build.sharing import SharedSteps
 from jupyter_containers.errors import SourceLocation
+from jupyter_containers.lazy_dataclasses import dataclass, field
 from jupyter_containers.oci.descriptor import Descriptor
 from jupyter_containers.oci.image import ImageConfig
 from jupyter_containers.options.buildcache import CacheMode

@@ -6,7 +6,6 @@ import posixpath
 import stat
 from collections import deque
 from collections.abc import Callable, Sequence
-from dataclasses import replace
 
 from jupyter_containers.build import flags, history, secrets, ssh
 from jupyter_containers.build.cache import StepKey
@@ -24,6 +23,7 @@ from jupyter_containers.errors import (
     OCIRuntimeError,
     StepFailedError,
 )
+from jupyter_containers.lazy_dataclasses import replace
 from jupyter_containers.oci.descriptor import digest_of
 
 _TAIL_LINES = 20

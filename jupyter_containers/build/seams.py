@@ -9,10 +9,10 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from contextlib import AbstractContextManager
-from dataclasses import dataclass, field
 from typing import BinaryIO, Literal, Protocol, TypeVar
 
 from jupyter_containers.events import CancelToken
+from jupyter_containers.lazy_dataclasses import dataclass, field
 from jupyter_containers.oci.descriptor import Descriptor, Platform
 from jupyter_containers.oci.image import ExecutionConfig, ImageConfig
 from jupyter_containers.options.build import StepMeans

@@ -8,11 +8,11 @@ from __future__ import annotations
 
 import os
 from collections.abc import Iterable
-from dataclasses import dataclass
 
 from jupyter_containers.build.filestep import StepContext
 from jupyter_containers.build.mounts import MountSpec
 from jupyter_containers.build.seams import StepMount
+from jupyter_containers.lazy_dataclasses import dataclass
 from jupyter_containers.options.build import SecretSource
 
 _MAX_BYTES = 500 * 1024  # as in BuildKit

@@ -8,16 +8,16 @@ from __future__ import annotations
 
 import os
 import stat
-import subprocess
 import time
 from collections.abc import Iterable
-from dataclasses import dataclass
 from pathlib import Path
 
 from jupyter_containers.build.filestep import StepContext
 from jupyter_containers.build.mounts import MountSpec
 from jupyter_containers.build.seams import StepMount
 from jupyter_containers.errors import UnsupportedError
+from jupyter_containers.lazy_dataclasses import dataclass
+from jupyter_containers.lazy_modules import subprocess
 
 _START_SECONDS = 5
 _POLL_SECONDS = 0.01

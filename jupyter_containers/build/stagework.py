@@ -9,7 +9,6 @@ from __future__ import annotations
 import threading
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager, suppress
-from dataclasses import dataclass
 
 import msgspec
 
@@ -38,6 +37,7 @@ from jupyter_containers.build.sharing import SharedStep, StepLedger
 from jupyter_containers.build.state import StageState
 from jupyter_containers.build.steps import BuildArguments, Expander, apply, is_config_only
 from jupyter_containers.errors import BuildError, StepFailedError
+from jupyter_containers.lazy_dataclasses import dataclass
 from jupyter_containers.oci.descriptor import Platform
 from jupyter_containers.oci.image import ExecutionConfig, check_depth
 from jupyter_containers.options.build import BuildOptions

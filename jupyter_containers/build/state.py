@@ -9,12 +9,12 @@ keys.
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
 
 import msgspec
 
 from jupyter_containers.build.plan import PROXY_ARGS
 from jupyter_containers.build.seams import BaseImage, LayerRef
+from jupyter_containers.lazy_dataclasses import dataclass, field
 from jupyter_containers.oci.descriptor import Platform
 from jupyter_containers.oci.image import ExecutionConfig, History, ImageConfig, RootFS
 

@@ -10,7 +10,6 @@ import posixpath
 import re
 import signal
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
 
 from jupyter_containers.build import history
 from jupyter_containers.build.checks import RELATIVE_WORKDIR, Finding
@@ -36,6 +35,7 @@ from jupyter_containers.build.instructions import (
 from jupyter_containers.build.linting import undefined
 from jupyter_containers.build.state import StageState
 from jupyter_containers.errors import DockerfileSyntaxError, InvalidArgumentError
+from jupyter_containers.lazy_dataclasses import dataclass, field
 from jupyter_containers.oci.image import clean_path
 from jupyter_containers.options.values import parse_publish
 

@@ -11,18 +11,18 @@ one name in an open folder.
 from __future__ import annotations
 
 import difflib
-import hashlib
 import os
 import posixpath
 import stat
 from collections.abc import Iterator
 from contextlib import AbstractContextManager, contextmanager, nullcontext
-from dataclasses import dataclass, replace
 
 from jupyter_containers.build.digests import FileDigests
 from jupyter_containers.build.ignorefile import IgnoreRules
 from jupyter_containers.build.patterns import glob, has_wildcard, unescape
 from jupyter_containers.errors import BuildError
+from jupyter_containers.lazy_dataclasses import dataclass, replace
+from jupyter_containers.lazy_modules import hashlib
 from jupyter_containers.trees import at
 from jupyter_containers.trees.folders import Folders
 from jupyter_containers.trees.rooted import Root

@@ -6,7 +6,7 @@ the same number, as in BuildKit.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from jupyter_containers.lazy_dataclasses import dataclass
 
 _MAX_ID = 2**32 - 2
 

@@ -9,8 +9,9 @@ from jupyter_containers.build.instructions import FLAGS
 from jupyter_containers.build.mounts import KEYS
 from jupyter_containers.build.parser import KEYWORDS
 from jupyter_containers.commands.completion import Names
+from jupyter_containers.lazy_patterns import pattern
 
-_STAGE = re.compile(r"^\s*FROM\s+.*\sAS\s+(\S+)\s*$", re.IGNORECASE)
+_STAGE = pattern(r"^\s*FROM\s+.*\sAS\s+(\S+)\s*$", re.IGNORECASE)
 
 
 def complete_dockerfile(before: str, names: Names) -> tuple[str, list[str]]:

@@ -10,15 +10,14 @@ from __future__ import annotations
 
 import contextlib
 from collections.abc import Callable, Sequence
-from dataclasses import replace
 from typing import Any
 
 from jupyter_containers.commands.absent import INSTEAD
-from jupyter_containers.commands.grammar import GROUPS, compose, members, spellings
+from jupyter_containers.commands.grammar import GROUPS, members, spellings, verb_named
 from jupyter_containers.commands.grammar.contexts import CONTEXT
-from jupyter_containers.commands.grammar.data import INPUT
 from jupyter_containers.commands.words import Flag, Operand, Parsed, Verb
 from jupyter_containers.errors import FlagError, InvalidArgumentError, UsageError
+from jupyter_containers.lazy_dataclasses import replace
 
 IsData = Callable[[str], bool]
 
@@ -38,7 +37,9 @@ def parse(
     if not words or words[0] in ("--help", "-h"):
         return Parsed(None, help=True)
     if words[0] == "compose":
-        words = compose.reordered(words)
+        from jupyter_containers.commands.grammar.compose import reordered
+
+        words = reordered(words)
     _check_text(words)
     if words[0] == "help":
         return _help_topic(words[1:])
@@ -90,12 +91,12 @@ def take_context(parsed: Parsed) -> tuple[str, Parsed]:
 
 def verb_of(words: Sequence[str]) -> tuple[Verb | None, int]:
     """Return the verb at the start of a command, and the number of its words."""
-    known = spellings()
-    for count in (2, 1):
-        verb = known.get(" ".join(words[:count])) if len(words) >= count else None
+    if len(words) > 1 and words[0] in GROUPS:
+        verb = verb_named(" ".join(words[:2]))
         if verb is not None:
-            return verb, count
-    return None, 0
+            return verb, 2
+    verb = verb_named(words[0]) if words else None
+    return verb, 0 if verb is None else 1
 
 
 def _check_text(words: Sequence[str]) -> None:
@@ -194,6 +195,8 @@ class _Reader:
         # At least one word is left for the image.
         data = self._is_data if word == "-i" and len(self.pending) > 1 else None
         if data is not None and data(self.pending[0]):
+            from jupyter_containers.commands.grammar.data import INPUT
+
             self._store(INPUT, self.pending.pop(0), "--input")
             return
         letters = word[1:]

@@ -9,12 +9,12 @@ from __future__ import annotations
 import contextlib
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import AbstractContextManager
-from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, BinaryIO
 
 from jupyter_containers.errors import UnreadableRecordsError
 from jupyter_containers.events import CancelToken, EventSink, discard
+from jupyter_containers.lazy_dataclasses import dataclass
 
 if TYPE_CHECKING:
     from jupyter_containers.commands.signals import CommandSignals

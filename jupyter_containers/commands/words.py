@@ -11,10 +11,10 @@ notebook, the remark after an interrupt.  No other module names a verb.
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
 from enum import Enum, auto
 from typing import Any, Literal
 
+from jupyter_containers.lazy_dataclasses import dataclass, field
 from jupyter_containers.options.flag import Flag
 
 __all__ = [
@@ -124,6 +124,10 @@ class Verb:
     the verb uses the body of a cell, or the terminal's input; ``takes_paths`` if words are paths on
     this machine, which need not be UTF-8.  ``notebook_flags`` exist only in cells.
 
+    ``reads`` is true if the verb only reads, or works in a container that runs: in a terminal, its
+    engine does not look for what dead processes left behind.  ``needs_engine`` is false if the verb
+    always works without one.
+
     ``starts`` is what the verb starts and waits for: a new container's program, or a command in a
     running one.  A cell's text can be this program, and its exit code becomes the command's.
 
@@ -139,6 +143,8 @@ class Verb:
     aliases: tuple[str, ...] = ()
     reads_stdin: bool = False
     takes_paths: bool = False
+    needs_engine: bool = True
+    reads: bool = False
     notebook_flags: tuple[Flag, ...] = ()
     starts: Literal["", "container", "command"] = ""
     prints: Literal["text", "id", "familiar", "reference"] = "text"

@@ -16,11 +16,12 @@ from jupyter_containers.compose.project import Project
 from jupyter_containers.compose.schema import PROJECT, SERVICE_FIELDS
 from jupyter_containers.compose.shapes import pairs
 from jupyter_containers.errors import InvalidArgumentError, NotFoundError
+from jupyter_containers.lazy_patterns import pattern
 
 if TYPE_CHECKING:
     from jupyter_containers.compose.loading import Loader, LoadOptions
 
-_NAME = re.compile(r"[a-z0-9][a-z0-9_-]*\Z")
+_NAME = pattern(r"[a-z0-9][a-z0-9_-]*\Z")
 _SECTIONS = ("networks", "volumes", "secrets", "configs")
 
 

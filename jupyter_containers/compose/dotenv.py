@@ -13,10 +13,11 @@ from collections.abc import Mapping
 
 from jupyter_containers.compose.problems import FileError
 from jupyter_containers.compose.template import Template, TemplateError
+from jupyter_containers.lazy_patterns import pattern
 
-_NAME = re.compile(r"[A-Za-z0-9_.\-\[\]]+")
+_NAME = pattern(r"[A-Za-z0-9_.\-\[\]]+")
 _ESCAPES = {"a": "\a", "b": "\b", "f": "\f", "n": "\n", "r": "\r", "t": "\t", "v": "\v"}
-_ESCAPE = re.compile(r"\\(0\d{0,3}|.)", re.DOTALL)
+_ESCAPE = pattern(r"\\(0\d{0,3}|.)", re.DOTALL)
 
 
 def parse(text: str, outer: Mapping[str, str], before: Mapping[str, str]) -> dict[str, str]:

@@ -10,7 +10,6 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field
 from typing import Any
 
 from jupyter_containers.compose import merging, paths, shorthand
@@ -23,6 +22,7 @@ from jupyter_containers.compose.schema import PROJECT
 from jupyter_containers.compose.sources import Sources, Text
 from jupyter_containers.compose.variables import environment_of
 from jupyter_containers.errors import NotFoundError
+from jupyter_containers.lazy_dataclasses import dataclass, field
 
 NAMES = ("compose.yaml", "compose.yml", "docker-compose.yml", "docker-compose.yaml")
 OVERRIDES = (

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-import hashlib
-import json
 from collections.abc import Mapping
-from dataclasses import dataclass, field
 from typing import Any
+
+from jupyter_containers.lazy_dataclasses import dataclass, field
+from jupyter_containers.lazy_modules import hashlib, json
 
 # Fields that can change without a new container.
 _BESIDE = ("build", "depends_on", "profiles", "pull_policy", "scale")

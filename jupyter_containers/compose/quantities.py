@@ -5,16 +5,17 @@ Values are formatted as in Docker Compose: a size as bytes, a duration as ``1m30
 
 from __future__ import annotations
 
-import re
 from decimal import Decimal, InvalidOperation
 
+from jupyter_containers.lazy_patterns import pattern
+
 _UNITS = {"": 1, "b": 1, "k": 1 << 10, "m": 1 << 20, "g": 1 << 30, "t": 1 << 40, "p": 1 << 50}
-_SIZE = re.compile(r"(\d+(?:\.\d+)?)\s?([kKmMgGtTpP]?)(i?[bB])?\Z")
+_SIZE = pattern(r"(\d+(?:\.\d+)?)\s?([kKmMgGtTpP]?)(i?[bB])?\Z")
 _DURATION_UNITS = {
     "ns": 1, "us": 10**3, "µs": 10**3, "ms": 10**6, "s": 10**9, "m": 60 * 10**9,
     "h": 3600 * 10**9, "d": 86400 * 10**9, "w": 7 * 86400 * 10**9,
 }  # fmt: skip
-_DURATION = re.compile(r"(\d+(?:\.\d*)?|\.\d+)(ns|us|µs|ms|s|m|h|d|w)")
+_DURATION = pattern(r"(\d+(?:\.\d*)?|\.\d+)(ns|us|µs|ms|s|m|h|d|w)")
 _TRUE = frozenset(("true", "y", "yes", "on", "1", "t"))
 _FALSE = frozenset(("false", "n", "no", "off", "0", "f"))
 

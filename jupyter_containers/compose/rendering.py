@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import json
-import re
 from collections.abc import Iterator, Mapping
 from typing import Any
 
 from jupyter_containers.compose.nodes import scalar
 from jupyter_containers.compose.project import Project
+from jupyter_containers.lazy_modules import json
+from jupyter_containers.lazy_patterns import pattern
 
 _FIRST = ("name", "services", "networks", "volumes", "secrets", "configs", "models")
 _OLD_WORDS = frozenset(
@@ -31,8 +31,8 @@ _OLD_WORDS = frozenset(
         "OFF",
     ]  # booleans of YAML 1.1
 )
-_SPECIAL = re.compile(r"[\[\]{},#&*!|>'\"%@`]|[-?:](\s|\Z)|\s")
-_SEXAGESIMAL = re.compile(r"[-+]?[0-9][0-9_]*(:[0-5]?[0-9])+(\.[0-9_]*)?\Z")
+_SPECIAL = pattern(r"[\[\]{},#&*!|>'\"%@`]|[-?:](\s|\Z)|\s")
+_SEXAGESIMAL = pattern(r"[-+]?[0-9][0-9_]*(:[0-5]?[0-9])+(\.[0-9_]*)?\Z")
 
 
 def document(project: Project, *, escaped: bool = True) -> dict[str, Any]:

@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import posixpath
-import re
 from collections.abc import Callable
 from typing import Any
 
 from jupyter_containers.compose.problems import ModelError, Path, dotted
+from jupyter_containers.lazy_patterns import pattern
 
-_DRIVE = re.compile(r"[a-zA-Z]:")
+_DRIVE = pattern(r"[a-zA-Z]:")
 _PROPAGATIONS = ("rprivate", "private", "rshared", "shared", "rslave", "slave")
 
 
@@ -84,7 +84,7 @@ def clean(path: str) -> str:
     return posixpath.normpath(path) if path else ""
 
 
-_PORT = re.compile(r"(\d+)(?:-(\d+))?\Z")
+_PORT = pattern(r"(\d+)(?:-(\d+))?\Z")
 
 
 def ports_of(text: str, path: Path) -> list[dict[str, Any]]:

@@ -5,12 +5,12 @@ from __future__ import annotations
 import contextlib
 import os
 from collections.abc import Iterator
-from dataclasses import dataclass, field
 from typing import Any
 
 from jupyter_containers.compose.nodes import MAX_BYTES, Node, place, reach, read_nodes, value_of
 from jupyter_containers.compose.problems import FileError, ModelError
 from jupyter_containers.errors import ComposeFileError, SourceLocation
+from jupyter_containers.lazy_dataclasses import dataclass, field
 
 
 @dataclass(slots=True)

@@ -8,11 +8,12 @@ is kept.
 
 from __future__ import annotations
 
-import re
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
 
-_NAME = re.compile(r"[_a-zA-Z][_a-zA-Z0-9]*")
+from jupyter_containers.lazy_dataclasses import dataclass
+from jupyter_containers.lazy_patterns import pattern
+
+_NAME = pattern(r"[_a-zA-Z][_a-zA-Z0-9]*")
 _OPERATORS = (":-", ":?", ":+", "-", "?", "+")
 MAX_NESTING = 50
 MAX_LENGTH = 4 * 1024 * 1024

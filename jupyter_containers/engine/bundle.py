@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import json
 import os
-from dataclasses import dataclass
 from pathlib import Path
 
 from jupyter_containers.errors import StorageError
+from jupyter_containers.lazy_dataclasses import dataclass
+from jupyter_containers.lazy_modules import json
 from jupyter_containers.runtime.spec import Spec
 
 

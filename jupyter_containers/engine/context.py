@@ -8,9 +8,7 @@ together.
 from __future__ import annotations
 
 import dataclasses
-import hashlib
 import ipaddress
-import json
 import os
 from collections.abc import Callable, Mapping, Sequence
 from contextvars import ContextVar
@@ -29,6 +27,7 @@ from jupyter_containers.engine.records import (
 from jupyter_containers.engine.shared_stores import additional_stores
 from jupyter_containers.events import CancelToken
 from jupyter_containers.filesystems import RUN_ROOT_HINT, check_contents, check_place
+from jupyter_containers.lazy_modules import hashlib, json
 from jupyter_containers.network.model import Network
 from jupyter_containers.runtime.process import ProcessIdentity
 from jupyter_containers.settings import Settings, default_settings

@@ -7,7 +7,6 @@ number of engines share one store.  The operations are methods of its services, 
 
 from __future__ import annotations
 
-import re
 from collections.abc import Callable
 from contextlib import AbstractContextManager
 from functools import cached_property
@@ -27,6 +26,7 @@ from jupyter_containers.engine.system.sweep import sweep
 from jupyter_containers.engine.volumes.catalog import Volumes
 from jupyter_containers.engine.volumes.service import VolumeService
 from jupyter_containers.events import CancelToken, EventSink
+from jupyter_containers.lazy_patterns import pattern
 from jupyter_containers.settings import Settings, load_settings
 from jupyter_containers.store import ImageRecord, Roots
 
@@ -43,7 +43,7 @@ if TYPE_CHECKING:
 
 P = ParamSpec("P")
 R = TypeVar("R")
-_DIGESTS = re.compile(rb"sha256:[0-9a-f]{64}")
+_DIGESTS = pattern(rb"sha256:[0-9a-f]{64}")
 
 
 class ShortCut(Generic[P, R]):
@@ -80,7 +80,7 @@ class Engine:
         self._garbage = GarbageCollection(
             self._context.store, (self._of_containers, self._of_builds)
         )
-        self._sweep()
+        self._sweep_first()
 
     def close(self) -> None:
         """Close the store; running containers keep running."""
@@ -246,6 +246,9 @@ class Engine:
     def _build_text(self, text: str, tag: str, emit: EventSink, cancel: CancelToken) -> ImageRecord:
         return self._builder.build_text(text, tag, emit, cancel)
 
+    def _sweep_first(self) -> None:
+        self._sweep()
+
     def _sweep(self) -> None:
         """Finish or remove what dead processes left behind; runs when an engine opens."""
         sweep(self._context, self._lifecycle)
@@ -267,3 +270,14 @@ class Engine:
         from jupyter_containers.engine.builds.failed_steps import FailedSteps
 
         return Roots(chain_ids=frozenset(FailedSteps(self._context).chain_ids()))
+
+
+class ReadingEngine(Engine):
+    """The engine of one command that only reads; it sweeps only if the machine was restarted.
+
+    Records show their true state without a sweep: every access settles its container.
+    """
+
+    def _sweep_first(self) -> None:
+        if self._lifecycle.restarted():
+            self._sweep()

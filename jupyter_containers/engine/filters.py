@@ -8,17 +8,18 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Iterable, Mapping
-from dataclasses import dataclass
 
 from jupyter_containers.engine.records import ContainerRecord, VolumeRecord
 from jupyter_containers.errors import InvalidArgumentError
+from jupyter_containers.lazy_dataclasses import dataclass
+from jupyter_containers.lazy_patterns import pattern
 from jupyter_containers.oci.state import Status
 from jupyter_containers.options.limits import whole
 from jupyter_containers.options.moments import parse_moment
 from jupyter_containers.options.values import natural
 
 Filters = Mapping[str, Iterable[str]]
-_PORTS = re.compile(r"([0-9]+)(?:-([0-9]+))?(?:/(tcp|udp|sctp))?")
+_PORTS = pattern(r"([0-9]+)(?:-([0-9]+))?(?:/(tcp|udp|sctp))?")
 _LONGEST = 4096
 _HEALTH = ("starting", "healthy", "unhealthy", "none")
 

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
 
+from jupyter_containers.lazy_dataclasses import dataclass
 from jupyter_containers.store import Garbage, Roots, Store
 
 

@@ -11,7 +11,6 @@ from __future__ import annotations
 import time
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import AbstractContextManager
-from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from typing import Any, Literal
 
@@ -23,6 +22,7 @@ from jupyter_containers.errors import (
     ReadOnlyStoreError,
 )
 from jupyter_containers.events import CancelToken
+from jupyter_containers.lazy_dataclasses import dataclass, field
 from jupyter_containers.store.journal import JournalEntry, JournalTable
 
 EventType = Literal["container", "image", "network", "volume", "builder"]

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import os
-import secrets
+
+from jupyter_containers.lazy_modules import secrets
 
 _QUALITIES = """
 able agile amber ample apt bold brave breezy bright brisk calm candid careful cheery civil clear

@@ -38,7 +38,6 @@ import os
 import pwd
 from collections.abc import Iterable, Iterator, Mapping, Set
 from contextlib import contextmanager
-from dataclasses import dataclass, field, replace
 from fnmatch import fnmatchcase
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal
@@ -47,6 +46,7 @@ import msgspec
 
 from jupyter_containers.engine.usage import Elsewhere, KnownRoots, store_size
 from jupyter_containers.errors import DeniedError, InvalidArgumentError, QuotaError
+from jupyter_containers.lazy_dataclasses import dataclass, field, replace
 from jupyter_containers.oci.decoding import DECODE_ERRORS
 from jupyter_containers.settings import LAB_FILE, SYSTEM_REGISTRY_FILES, machine_user, read_lab
 

@@ -9,15 +9,15 @@ from __future__ import annotations
 
 import base64
 import ctypes
-import secrets
 from collections.abc import Iterable, Iterator
-from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import msgspec
 
 from jupyter_containers.errors import UnsupportedError
+from jupyter_containers.lazy_dataclasses import dataclass
+from jupyter_containers.lazy_modules import secrets
 from jupyter_containers.store.faults import storage_errors
 
 if TYPE_CHECKING:

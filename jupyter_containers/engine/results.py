@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
 from datetime import datetime
 from typing import TYPE_CHECKING, Any
+
+from jupyter_containers.lazy_dataclasses import dataclass, field
 
 if TYPE_CHECKING:
     from jupyter_containers.network.model import Network

@@ -17,7 +17,6 @@ import dataclasses
 import os
 import pwd
 from collections.abc import Callable, Iterable
-from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -30,6 +29,7 @@ from jupyter_containers.events import (
     TaskStarted,
 )
 from jupyter_containers.layout import StoreLayout
+from jupyter_containers.lazy_dataclasses import dataclass
 from jupyter_containers.oci.descriptor import short_id
 from jupyter_containers.oci.idmap import IDMap, IDMapping
 from jupyter_containers.options.values import natural

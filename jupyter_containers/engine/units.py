@@ -5,8 +5,9 @@ The rules are tables, from which the page's ``quantities.ts`` is generated.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from datetime import datetime
+
+from jupyter_containers.lazy_dataclasses import dataclass
 
 
 @dataclass(frozen=True, slots=True)

@@ -9,17 +9,17 @@ can empty it with another program; the engine cannot prevent that (docs/referenc
 from __future__ import annotations
 
 import fcntl
-import hashlib
 import os
 import pwd
 import stat
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
-from dataclasses import dataclass
 from pathlib import Path
 
 from jupyter_containers.engine.records import ContainerRecord
 from jupyter_containers.errors import ContainersError, StorageError
+from jupyter_containers.lazy_dataclasses import dataclass
+from jupyter_containers.lazy_modules import hashlib
 from jupyter_containers.options import RunOptions
 from jupyter_containers.store import Store
 from jupyter_containers.store.uppers import tree_size

@@ -11,7 +11,8 @@ import http.client
 import socket
 import time
 import urllib.parse
-from dataclasses import dataclass
+
+from jupyter_containers.lazy_dataclasses import dataclass
 
 _MOST_BYTES = 4 << 20
 _MOST_HOPS = 5

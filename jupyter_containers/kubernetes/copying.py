@@ -15,7 +15,6 @@ import tempfile
 import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, BinaryIO, cast
 
@@ -29,6 +28,7 @@ from jupyter_containers.kubernetes.pods import Found
 from jupyter_containers.kubernetes.streams import ERROR, STDERR, STDIN, Channel, exit_status
 from jupyter_containers.kubernetes.translation import MAIN
 from jupyter_containers.kubernetes.unsupported import missing
+from jupyter_containers.lazy_dataclasses import dataclass
 from jupyter_containers.store.extract import extract_archive
 from jupyter_containers.trees.handover import Handover
 from jupyter_containers.trees.rooted import Root

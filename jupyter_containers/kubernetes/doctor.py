@@ -6,12 +6,12 @@ Each right is asked for by a SelfSubjectAccessReview, which every user may creat
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from jupyter_containers.engine.system.doctor import DoctorReport
 from jupyter_containers.errors import ClusterError, ContainersError, NotFoundError
 from jupyter_containers.kubernetes.client import Cluster
+from jupyter_containers.lazy_dataclasses import dataclass
 from jupyter_containers.runtime.host import Capability
 from jupyter_containers.settings import Settings
 

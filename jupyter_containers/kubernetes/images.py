@@ -5,13 +5,13 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
 from functools import cached_property
 
 from jupyter_containers.engine.context import EngineContext
 from jupyter_containers.errors import ContainersError, ImageNotFoundError, RegistryError
 from jupyter_containers.events import CancelToken, EventSink, discard
 from jupyter_containers.kubernetes.client import Cluster
+from jupyter_containers.lazy_dataclasses import dataclass, field
 from jupyter_containers.oci.descriptor import Platform
 from jupyter_containers.oci.image import (
     ExecutionConfig,

@@ -9,7 +9,6 @@ from __future__ import annotations
 import base64
 import time
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
 
@@ -48,6 +47,7 @@ from jupyter_containers.kubernetes.states import (
     unschedulable,
 )
 from jupyter_containers.kubernetes.translation import encoded, stored_document
+from jupyter_containers.lazy_dataclasses import dataclass
 from jupyter_containers.oci.state import Status
 
 if TYPE_CHECKING:

@@ -5,13 +5,13 @@ from __future__ import annotations
 import re
 import shlex
 from collections.abc import Callable, Mapping
-from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 from jupyter_containers.commands.grammar.builds import BUILD
 from jupyter_containers.commands.grammar.data import DATA_FLAGS
 from jupyter_containers.commands.words import Flag, Parsed, Verb
 from jupyter_containers.errors import InvalidArgumentError
+from jupyter_containers.lazy_dataclasses import replace
 
 if TYPE_CHECKING:
     from jupyter_containers.engine import Engine

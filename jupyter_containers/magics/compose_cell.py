@@ -7,13 +7,13 @@ foreground only with a flag that means nothing in the background.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 from jupyter_containers.commands.grammar.applications import PROJECT_FLAGS
 from jupyter_containers.commands.grammar.compose import reordered
 from jupyter_containers.commands.words import Flag, Parsed
 from jupyter_containers.errors import UsageError
+from jupyter_containers.lazy_dataclasses import replace
 from jupyter_containers.magics.cell import INTERPOLATE, OUT
 
 if TYPE_CHECKING:

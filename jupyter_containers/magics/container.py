@@ -13,7 +13,6 @@ import os
 import sys
 import threading
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import replace
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
@@ -37,6 +36,7 @@ from jupyter_containers.commands.parser import (
 from jupyter_containers.commands.session import Session
 from jupyter_containers.commands.words import Parsed
 from jupyter_containers.errors import ContainersError, InvalidArgumentError, NotFoundError
+from jupyter_containers.lazy_dataclasses import replace
 from jupyter_containers.magics import compose_cell
 from jupyter_containers.magics.cell import (
     MAGIC_FLAGS,

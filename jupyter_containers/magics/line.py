@@ -16,14 +16,15 @@ from collections.abc import Callable, Mapping
 from typing import Any
 
 from jupyter_containers.errors import InvalidArgumentError
+from jupyter_containers.lazy_patterns import pattern
 from jupyter_containers.magics.shell import Answer, is_open, without_shell
 
 _LONGEST = 128 * 1024  # characters; the maximum length of an argument on Linux (MAX_ARG_STRLEN)
-EXPRESSION = re.compile(r"\{\{(.+?)\}\}", re.DOTALL)
+EXPRESSION = pattern(r"\{\{(.+?)\}\}", re.DOTALL)
 # Private-use characters: shell splitting keeps them, and they are never typed.
-_MARK = re.compile("\ue000([0-9]+)\ue001")
+_MARK = pattern("\ue000([0-9]+)\ue001")
 # Python would parse "range .A" and "json .B" as attributes, which are written without a space.
-_GO_ACTION = re.compile(r"\.|(end|else)$|[a-z]+\s+[.$]")
+_GO_ACTION = pattern(r"\.|(end|else)$|[a-z]+\s+[.$]")
 
 
 def words_of(line: str, namespace: Mapping[str, Any], answer: Answer | None = None) -> list[str]:

@@ -8,9 +8,8 @@ kernel restarts; the images stay.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-
 from jupyter_containers.errors import InvalidArgumentError
+from jupyter_containers.lazy_dataclasses import dataclass
 
 
 @dataclass(slots=True)

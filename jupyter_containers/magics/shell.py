@@ -22,20 +22,19 @@ from collections.abc import Callable
 
 from jupyter_containers.commands.grammar import spellings
 from jupyter_containers.errors import InvalidArgumentError
+from jupyter_containers.lazy_patterns import pattern
 from jupyter_containers.settings import Settings, environment
 
 # Whole words, quotes and comments: the remainder begins an unclosed quote.
-_CLOSED = re.compile(
-    r"""(?>\\.|'[^']*'|"(?:\\.|[^"\\])*"|(?<!\S)\#[^\n]*|[^'"\\])*+\\?""", re.DOTALL
-)
+_CLOSED = pattern(r"""(?>\\.|'[^']*'|"(?:\\.|[^"\\])*"|(?<!\S)\#[^\n]*|[^'"\\])*+\\?""", re.DOTALL)
 
 # Returns the output of a shell command.
 Answer = Callable[[str], str]
 
-_BEFORE = re.compile(
+_BEFORE = pattern(
     r"\s*(\$\s+)?(sudo\s+)?((docker|podman|[%!]?jupyter[ -]container|%container)(?=\s|$))?\s*"
 )
-_OPERATOR = re.compile(r"(&&|\|\|?|[012]?>>?(?:&[012])?|<|&)(?=\s|$)|([012]?>>?|<<?)(?=[^\s(])")
+_OPERATOR = pattern(r"(&&|\|\|?|[012]?>>?(?:&[012])?|<|&)(?=\s|$)|([012]?>>?|<<?)(?=[^\s(])")
 _HERE = re.compile(r"\$PWD\b|\$\{PWD\}|\$\(pwd\)|`pwd`")
 _HOME = re.compile(r"\$HOME(?=[/:])|\$\{HOME\}(?=[/:])")
 _VARIABLE = re.compile(r"\$(?:([A-Za-z_]\w*)|\{([A-Za-z_]\w*)\})", re.ASCII)

@@ -9,9 +9,9 @@ from __future__ import annotations
 import re
 import secrets
 from collections.abc import Mapping, Sequence
-from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
+from jupyter_containers.lazy_dataclasses import replace
 from jupyter_containers.magics.line import EXPRESSION, is_expression
 
 if TYPE_CHECKING:

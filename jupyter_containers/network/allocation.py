@@ -6,7 +6,6 @@ and the host's routes), records the result in the same transaction, and so is th
 
 from __future__ import annotations
 
-import hashlib
 import ipaddress
 from collections.abc import Collection, Iterable, Iterator
 
@@ -15,6 +14,7 @@ from jupyter_containers.errors import (
     ConflictError,
     InvalidArgumentError,
 )
+from jupyter_containers.lazy_modules import hashlib
 from jupyter_containers.network.model import Endpoint, Network
 
 __all__ = [

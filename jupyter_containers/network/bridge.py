@@ -14,10 +14,8 @@ from __future__ import annotations
 import contextlib
 import errno
 import ipaddress
-import socket
 import time
 from collections.abc import Collection, Iterable, Iterator
-from dataclasses import dataclass
 
 from jupyter_containers.errors import (
     AlreadyExistsError,
@@ -25,6 +23,8 @@ from jupyter_containers.errors import (
     NetworkError,
     UnsupportedError,
 )
+from jupyter_containers.lazy_dataclasses import dataclass
+from jupyter_containers.lazy_modules import socket
 from jupyter_containers.network import links, loopback
 from jupyter_containers.network.allocation import BRIDGE_PREFIX, OUR_MACS, PORT_PREFIX, mac_address
 from jupyter_containers.network.firewall import Firewall

@@ -10,10 +10,10 @@ Numbers are those of linux/netfilter/nfnetlink_conntrack.h.
 from __future__ import annotations
 
 import errno
-import socket
 import struct
 from collections.abc import Iterable
 
+from jupyter_containers.lazy_modules import socket
 from jupyter_containers.network.model import PublishedPort
 from jupyter_containers.network.netlink import (
     NLA_F_NESTED,

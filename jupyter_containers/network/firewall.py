@@ -29,13 +29,13 @@ from __future__ import annotations
 import contextlib
 import errno
 import ipaddress
-import re
-import socket
 import sys
 from collections.abc import Iterable, Iterator, Sequence
 from typing import Literal
 
 from jupyter_containers.errors import InvalidArgumentError, NetworkError
+from jupyter_containers.lazy_modules import socket
+from jupyter_containers.lazy_patterns import pattern
 from jupyter_containers.network import nf_tables
 from jupyter_containers.network.conntrack import forget_flows
 from jupyter_containers.network.model import Network, PublishedPort
@@ -107,7 +107,7 @@ add rule inet {table} postrouting ip6 saddr @subnets6 oifname != @bridges oifnam
 _ANY = "0.0.0.0"  # noqa: S104  # a key of the firewall's map, nothing binds here
 _ANY6 = "::"
 _MAPS = ("published", "published_any", "published6", "published6_any")
-_WORD = re.compile(r"[A-Za-z0-9_.-]{1,64}")
+_WORD = pattern(r"[A-Za-z0-9_.-]{1,64}")
 _NUMBERS = {"tcp": socket.IPPROTO_TCP, "udp": socket.IPPROTO_UDP}
 _PROTOCOLS: dict[int, Literal["tcp", "udp"]] = {6: "tcp", 17: "udp"}
 _ATTEMPTS = 4

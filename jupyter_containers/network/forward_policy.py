@@ -15,9 +15,10 @@ They are removed with their bridge.
 from __future__ import annotations
 
 import re
-import subprocess
 
 from jupyter_containers.errors import NetworkError
+from jupyter_containers.lazy_modules import subprocess
+from jupyter_containers.lazy_patterns import pattern
 from jupyter_containers.network import nf_tables
 from jupyter_containers.network.nft import Nft
 
@@ -30,7 +31,7 @@ _CHAINS = (
     ("ip filter", "FORWARD"),
     *(("inet firewalld", chain) for chain in _FIREWALLD),
 )
-_HANDLE = re.compile(r"# handle (\d+)")
+_HANDLE = pattern(r"# handle (\d+)")
 
 
 class ForwardPolicy:

@@ -9,10 +9,10 @@ Numbers are those of linux/if_link.h, linux/if_addr.h and linux/rtnetlink.h.
 from __future__ import annotations
 
 import errno
-import socket
 import struct
-from dataclasses import dataclass
 
+from jupyter_containers.lazy_dataclasses import dataclass
+from jupyter_containers.lazy_modules import socket
 from jupyter_containers.network.netlink import (
     NLA_F_NESTED,
     NLM_F_CREATE,

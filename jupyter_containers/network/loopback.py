@@ -16,10 +16,10 @@ from __future__ import annotations
 
 import errno
 import ipaddress
-import socket
 import struct
 from collections.abc import Callable, Iterable
 
+from jupyter_containers.lazy_modules import socket
 from jupyter_containers.network.model import Network, PublishedPort
 from jupyter_containers.network.netlink import (
     NLM_F_CREATE,

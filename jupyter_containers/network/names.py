@@ -14,10 +14,10 @@ from __future__ import annotations
 
 import ipaddress
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
 from pathlib import Path
 
 from jupyter_containers.errors import InvalidArgumentError
+from jupyter_containers.lazy_dataclasses import dataclass
 from jupyter_containers.options.names import HOST_GATEWAY, HOST_NAME, AddedHost
 
 __all__ = [

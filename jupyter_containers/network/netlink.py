@@ -16,13 +16,15 @@ Numbers are those of the kernel's UAPI: linux/netlink.h, linux/rtnetlink.h.
 from __future__ import annotations
 
 import os
-import socket
 import struct
 from collections.abc import Iterator
-from dataclasses import dataclass
+
+from jupyter_containers.lazy_dataclasses import dataclass
+from jupyter_containers.lazy_modules import socket
 
 __all__ = ["NetlinkSocket", "Request", "attribute", "attributes", "each_attribute", "text"]
 
+NETLINK_ROUTE = 0
 NLM_F_REQUEST, NLM_F_ACK, NLM_F_DUMP = 0x1, 0x4, 0x300
 NLM_F_REPLACE, NLM_F_EXCL, NLM_F_CREATE = 0x100, 0x200, 0x400
 NLMSG_ERROR, NLMSG_DONE = 2, 3
@@ -56,7 +58,7 @@ class NetlinkSocket:
 
     __slots__ = ("_sequence", "_socket")
 
-    def __init__(self, protocol: int = socket.NETLINK_ROUTE) -> None:
+    def __init__(self, protocol: int = NETLINK_ROUTE) -> None:
         self._socket = socket.socket(
             socket.AF_NETLINK, socket.SOCK_RAW | socket.SOCK_CLOEXEC, protocol
         )

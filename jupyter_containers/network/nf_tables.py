@@ -11,11 +11,11 @@ Numbers are those of linux/netfilter/nf_tables.h and linux/netfilter/nfnetlink.h
 from __future__ import annotations
 
 import errno
-import socket
 import struct
 from collections.abc import Sequence
-from dataclasses import dataclass
 
+from jupyter_containers.lazy_dataclasses import dataclass
+from jupyter_containers.lazy_modules import socket
 from jupyter_containers.network.netlink import (
     NLA_F_NESTED,
     NLM_F_CREATE,

@@ -11,12 +11,11 @@ from __future__ import annotations
 
 import os
 import random
-import shutil
 import signal
-import subprocess
 import time
 
 from jupyter_containers.errors import NetworkError, UnsupportedError
+from jupyter_containers.lazy_modules import shutil, subprocess
 
 __all__ = ["Nft", "NftError"]
 

@@ -14,7 +14,6 @@ import contextlib
 import errno
 import ipaddress
 import os
-import socket
 from collections.abc import Iterable, Mapping
 from pathlib import Path
 
@@ -25,6 +24,7 @@ from jupyter_containers.errors import (
     InvalidArgumentError,
     NetworkError,
 )
+from jupyter_containers.lazy_modules import socket
 from jupyter_containers.network.model import PublishedPort
 from jupyter_containers.network.programs import launch
 

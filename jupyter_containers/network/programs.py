@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import subprocess
 import sys
 from collections.abc import Sequence
 from pathlib import Path
 
 from jupyter_containers.errors import NetworkError
+from jupyter_containers.lazy_modules import subprocess
 
 __all__ = ["launch"]
 

@@ -17,10 +17,10 @@ Numbers are those of linux/netfilter/nf_tables.h.
 
 from __future__ import annotations
 
-import socket
 import struct
 from collections.abc import Mapping, Sequence
 
+from jupyter_containers.lazy_modules import socket
 from jupyter_containers.network.netlink import (
     NLA_F_NESTED,
     NLM_F_CREATE,

@@ -10,12 +10,12 @@ from __future__ import annotations
 import contextlib
 import fcntl
 import os
-import socket
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
 from pathlib import Path
 
 from jupyter_containers.errors import NetworkError
+from jupyter_containers.lazy_dataclasses import dataclass
+from jupyter_containers.lazy_modules import socket
 from jupyter_containers.network.namespace import NetworkNamespace
 from jupyter_containers.network.programs import launch
 from jupyter_containers.network.redirection import redirect

@@ -7,11 +7,7 @@ starts.)
 
 from __future__ import annotations
 
-import json
 import os
-import shutil
-import socket
-import subprocess
 import time
 from collections.abc import Collection
 from contextlib import suppress
@@ -19,6 +15,7 @@ from pathlib import Path
 from typing import Any
 
 from jupyter_containers.errors import AlreadyExistsError, NetworkError, UnsupportedError
+from jupyter_containers.lazy_modules import json, shutil, socket, subprocess
 from jupyter_containers.network.model import PublishedPort
 
 __all__ = ["GUEST_ADDRESS", "Uplink", "host_address"]

@@ -6,15 +6,16 @@ digest of its uncompressed tar; its *chain_id* names the stack of layers up to i
 
 from __future__ import annotations
 
-import hashlib
 import re
 from collections.abc import Sequence
-from dataclasses import dataclass
 from typing import Any
 
 import msgspec
 
 from jupyter_containers.errors import InvalidArgumentError, InvalidDigestError
+from jupyter_containers.lazy_dataclasses import dataclass
+from jupyter_containers.lazy_modules import hashlib
+from jupyter_containers.lazy_patterns import pattern
 
 MANIFEST = "application/vnd.oci.image.manifest.v1+json"
 INDEX = "application/vnd.oci.image.index.v1+json"
@@ -34,7 +35,7 @@ MANIFEST_TYPES = (MANIFEST, DOCKER_MANIFEST)
 INDEX_TYPES = (INDEX, DOCKER_LIST)
 MAX_MANIFEST_BYTES = 4 * 1024 * 1024
 
-_DIGEST = re.compile(r"sha256:[0-9a-f]{64}|sha512:[0-9a-f]{128}")
+_DIGEST = pattern(r"sha256:[0-9a-f]{64}|sha512:[0-9a-f]{128}")
 
 
 def validate_digest(text: str) -> str:

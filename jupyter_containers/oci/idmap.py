@@ -6,8 +6,9 @@ outside count*.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from pathlib import Path
+
+from jupyter_containers.lazy_dataclasses import dataclass
 
 # The initial user namespace maps every ID but the last, (uid_t) -1, to itself.
 _ALL_IDS = 2**32 - 1

@@ -7,18 +7,19 @@ defaults: registry ``docker.io``, ``library/`` in front of one-part names there,
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass, replace
 
 from jupyter_containers.errors import InvalidReferenceError
+from jupyter_containers.lazy_dataclasses import dataclass, replace
+from jupyter_containers.lazy_patterns import pattern
 from jupyter_containers.oci.descriptor import validate_digest
 
 DEFAULT_REGISTRY = "docker.io"
 DEFAULT_TAG = "latest"
 
 _COMPONENT = r"[a-z0-9]+(?:(?:\.|_|__|-+)[a-z0-9]+)*"
-_PATH = re.compile(rf"{_COMPONENT}(?:/{_COMPONENT})*")
-_TAG = re.compile(r"[A-Za-z0-9_][A-Za-z0-9_.-]{0,127}")
-_REGISTRY = re.compile(
+_PATH = pattern(rf"{_COMPONENT}(?:/{_COMPONENT})*")
+_TAG = pattern(r"[A-Za-z0-9_][A-Za-z0-9_.-]{0,127}")
+_REGISTRY = pattern(
     r"(?:[A-Za-z0-9](?:[A-Za-z0-9-]*[A-Za-z0-9])?(?:\.[A-Za-z0-9](?:[A-Za-z0-9-]*[A-Za-z0-9])?)*"
     r"|\[[0-9A-Fa-f:]+\])(?::[0-9]{1,5})?"
 )

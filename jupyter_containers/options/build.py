@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field, fields, replace
+from dataclasses import fields
 from pathlib import Path
 from typing import Any, Unpack
 
 from jupyter_containers.errors import InvalidArgumentError
+from jupyter_containers.lazy_dataclasses import dataclass, field, replace
 from jupyter_containers.oci.descriptor import Platform
 from jupyter_containers.options.buildcache import CachePlace
 from jupyter_containers.options.buildflags import BuildFlags

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal, cast
 
 from jupyter_containers.errors import InvalidArgumentError, UnsupportedError
+from jupyter_containers.lazy_dataclasses import dataclass
 from jupyter_containers.options.values import csv_fields, local_path
 
 CacheType = Literal["registry", "local", "inline"]

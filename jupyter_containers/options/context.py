@@ -8,18 +8,18 @@ or an image.  The main context is the last argument of ``build``; *named* contex
 from __future__ import annotations
 
 import os
-import re
 from collections.abc import Mapping
-from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Literal
 
 from jupyter_containers.errors import InvalidArgumentError
+from jupyter_containers.lazy_dataclasses import dataclass, field
+from jupyter_containers.lazy_patterns import pattern
 from jupyter_containers.options.values import as_sequence
 
 ContextKind = Literal["folder", "files", "archive", "url", "git", "image", "layout"]
-_GIT = re.compile(r"(?i)(git|ssh)://|git@[^/]+:|github\.com/|https?://[^#?]+\.git(?:[#?]|$)")
-_URL = re.compile(r"(?i)https?://")
+_GIT = pattern(r"(?i)(git|ssh)://|git@[^/]+:|github\.com/|https?://[^#?]+\.git(?:[#?]|$)")
+_URL = pattern(r"(?i)https?://")
 
 
 def is_git_address(text: str) -> bool:

@@ -10,11 +10,13 @@ This module imports nothing slow, because every command reads the grammar.
 
 from __future__ import annotations
 
-import inspect
 from collections.abc import Callable
-from dataclasses import dataclass, replace
-from functools import cache
+from functools import cache, cached_property
+from types import FunctionType
 from typing import Any, Literal, TypeVar
+
+from jupyter_containers.lazy_dataclasses import dataclass, replace
+from jupyter_containers.lazy_modules import inspect
 
 FlagKind = Literal["bool", "text", "int", "list"]
 Names = Literal["", "container", "image", "network", "volume"]
@@ -140,7 +142,32 @@ def with_keywords(family: type) -> Callable[[Function], Function]:
     """
 
     def change(function: Function) -> Function:
-        own = inspect.signature(function)
+        function.__signature__ = _Signature(function, family)  # type: ignore[attr-defined]  # inspect reads it from any function
+        return function
+
+    return change
+
+
+class _Signature:
+    """A function's signature with the options of a family, made when somebody reads it.
+
+    ``inspect``, which is slow to import, accepts it as one of its signatures.
+    """
+
+    def __init__(self, function: Any, family: type) -> None:
+        self._function, self._family = function, family
+
+    @property  # type: ignore[misc]  # for isinstance
+    def __class__(self) -> type:
+        return inspect.Signature
+
+    @cached_property
+    def _made(self) -> Any:
+        plain = FunctionType(self._function.__code__, self._function.__globals__)
+        plain.__defaults__ = self._function.__defaults__
+        plain.__kwdefaults__ = self._function.__kwdefaults__
+        plain.__annotations__ = self._function.__annotations__
+        own = inspect.signature(plain)
         named = [item for item in own.parameters.values() if item.kind is not item.VAR_KEYWORD]
         options = [
             inspect.Parameter(
@@ -149,13 +176,25 @@ def with_keywords(family: type) -> Callable[[Function], Function]:
                 default=None,
                 annotation=getattr(hint, "__origin__", hint),
             )
-            for key, hint in family.__annotations__.items()
+            for key, hint in self._family.__annotations__.items()
             if key not in own.parameters
         ]
-        function.__signature__ = own.replace(parameters=[*named, *options])  # type: ignore[attr-defined]  # inspect reads it from any function
-        return function
+        return own.replace(parameters=[*named, *options])
 
-    return change
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._made, name)
+
+    def __eq__(self, other: object) -> bool:
+        return bool(self._made == other)
+
+    def __hash__(self) -> int:
+        return hash(self._made)
+
+    def __str__(self) -> str:
+        return str(self._made)
+
+    def __repr__(self) -> str:
+        return repr(self._made)
 
 
 def keywords(family: type) -> tuple[str, ...]:

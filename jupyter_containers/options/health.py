@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
 from typing import Any
 
 from jupyter_containers.errors import InvalidArgumentError
+from jupyter_containers.lazy_dataclasses import dataclass
 from jupyter_containers.options.limits import whole
 from jupyter_containers.options.values import parse_duration
 

@@ -7,17 +7,18 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
 from typing import Any
 
 from jupyter_containers.errors import InvalidArgumentError
+from jupyter_containers.lazy_dataclasses import dataclass
+from jupyter_containers.lazy_patterns import pattern
 from jupyter_containers.options.values import as_sequence, natural, parse_size
 
 MAX_WEIGHT = 1000
-_ACCESS = re.compile(r"[rwm]{1,3}")
-_RULE = re.compile(r"([acb]) (\*|[0-9]{1,10}):(\*|[0-9]{1,10}) ([rwm]{1,3})")
-_CDI = re.compile(r"[A-Za-z0-9](?=[^/]*\.)[A-Za-z0-9._-]*/[A-Za-z0-9][\w.-]*=[A-Za-z0-9][\w.:-]*")
-_CPUS = re.compile(r"[0-9]+(-[0-9]+)?(,[0-9]+(-[0-9]+)?)*")
+_ACCESS = pattern(r"[rwm]{1,3}")
+_RULE = pattern(r"([acb]) (\*|[0-9]{1,10}):(\*|[0-9]{1,10}) ([rwm]{1,3})")
+_CDI = pattern(r"[A-Za-z0-9](?=[^/]*\.)[A-Za-z0-9._-]*/[A-Za-z0-9][\w.-]*=[A-Za-z0-9][\w.:-]*")
+_CPUS = pattern(r"[0-9]+(-[0-9]+)?(,[0-9]+(-[0-9]+)?)*")
 _LAST_CPU = 8191  # Linux: NR_CPUS is 8192 at most
 _MOST_GPUS = 1000
 # Kernel settings per namespace of a container (Docker's list).

@@ -7,12 +7,15 @@ A *bind* mounts a folder of the host, a *volume* one of the store, a *tmpfs* mem
 from __future__ import annotations
 
 import re
-from dataclasses import KW_ONLY, dataclass
-from typing import Any, Literal
+from typing import TYPE_CHECKING, Any, Literal
 
 from jupyter_containers.errors import FlagError, InvalidArgumentError, UnsupportedError
+from jupyter_containers.lazy_dataclasses import dataclass
 from jupyter_containers.options.values import check_name, csv_fields, parse_size
 from jupyter_containers.options.written import Written
+
+if TYPE_CHECKING:
+    from dataclasses import KW_ONLY
 
 PROPAGATIONS = ("rprivate", "private", "rshared", "shared", "rslave", "slave")
 # Docker's values of bind-recursive: the treatment of mounts below a bind.

@@ -3,15 +3,15 @@
 from __future__ import annotations
 
 import ipaddress
-import re
 from typing import Any
 
 from jupyter_containers.errors import InvalidArgumentError
+from jupyter_containers.lazy_patterns import pattern
 from jupyter_containers.options.values import as_sequence
 from jupyter_containers.options.written import Written
 
 HOST_GATEWAY = "host-gateway"
-HOST_NAME = re.compile(r"[A-Za-z0-9_]([A-Za-z0-9_.-]{0,253}[A-Za-z0-9_])?")
+HOST_NAME = pattern(r"[A-Za-z0-9_]([A-Za-z0-9_.-]{0,253}[A-Za-z0-9_])?")
 
 
 class AddedHost(Written):

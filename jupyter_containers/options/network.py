@@ -8,14 +8,14 @@ first network; the long form of ``--network`` (``name=front,alias=web,ip=…``) 
 from __future__ import annotations
 
 import ipaddress
-import re
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, replace
 from typing import Any
 
 from msgspec import UNSET, UnsetType
 
 from jupyter_containers.errors import InvalidArgumentError
+from jupyter_containers.lazy_dataclasses import dataclass, replace
+from jupyter_containers.lazy_patterns import pattern
 from jupyter_containers.options.limits import whole
 from jupyter_containers.options.values import as_sequence, parse_labels
 
@@ -23,9 +23,9 @@ OF_CONTAINER = "container:"
 MODES = ("host", "none")
 DEFAULT_NETWORK = "bridge"
 
-_LONG = re.compile(r"[\w.-]+=[^,]*(,[\w.-]+=[^,]*)*")
+_LONG = pattern(r"[\w.-]+=[^,]*(,[\w.-]+=[^,]*)*")
 _LONG_FORM = "write NAME or name=NAME,alias=web,ip=10.90.1.5"
-_MAC = re.compile(r"([0-9a-fA-F]{2}[:-]){5}[0-9a-fA-F]{2}")
+_MAC = pattern(r"([0-9a-fA-F]{2}[:-]){5}[0-9a-fA-F]{2}")
 
 
 @dataclass(frozen=True, slots=True)

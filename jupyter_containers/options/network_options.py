@@ -5,10 +5,10 @@ from __future__ import annotations
 import ipaddress
 import re
 from collections.abc import Mapping
-from dataclasses import dataclass, field
 from typing import Any, Unpack
 
 from jupyter_containers.errors import InvalidArgumentError, UnsupportedError
+from jupyter_containers.lazy_dataclasses import dataclass, field
 from jupyter_containers.options.groupflags import CreateNetworkFlags
 from jupyter_containers.options.network import check_address
 from jupyter_containers.options.values import as_sequence, natural, parse_labels

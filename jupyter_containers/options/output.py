@@ -6,13 +6,13 @@ Docker's reference, "docker buildx build", sections "output" and "annotation".
 
 from __future__ import annotations
 
-import re
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Literal, cast
 
 from jupyter_containers.errors import InvalidArgumentError, UnsupportedError
+from jupyter_containers.lazy_dataclasses import dataclass, field
+from jupyter_containers.lazy_patterns import pattern
 from jupyter_containers.options.run import nearest
 from jupyter_containers.options.values import csv_fields, local_path, natural
 
@@ -213,7 +213,7 @@ class Annotations:
 
 _PLACES = ("manifest", "manifest-descriptor", "index", "index-descriptor")
 _KIND = r"(?:manifest|index)(?:-descriptor)?"
-_ANNOTATION = re.compile(rf"(?:(?P<kinds>{_KIND}(?:,{_KIND})*)(?:\[[\w/-]+\])?:)?(?P<key>\S+)")
+_ANNOTATION = pattern(rf"(?:(?P<kinds>{_KIND}(?:,{_KIND})*)(?:\[[\w/-]+\])?:)?(?P<key>\S+)")
 
 
 def require_index(outputs: Sequence[BuildOutput], annotations: Annotations) -> None:

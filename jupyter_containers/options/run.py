@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, fields
+from dataclasses import fields
 from typing import Any, Unpack
 
 import msgspec
@@ -15,6 +15,7 @@ from jupyter_containers.errors import (
     UnsupportedError,
     UsageError,
 )
+from jupyter_containers.lazy_dataclasses import dataclass
 from jupyter_containers.options import limits, network
 from jupyter_containers.options.flag import Flag, declared, keywords
 from jupyter_containers.options.flags import ExecFlags, RunFlags, UpdateFlags

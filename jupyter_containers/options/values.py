@@ -6,21 +6,22 @@ function raises :class:`InvalidArgumentError`, which quotes the input and shows 
 
 from __future__ import annotations
 
-import csv
 import ipaddress
 import math
 import os
 import re
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
 from decimal import Decimal, InvalidOperation
 from pathlib import Path
 from typing import Literal
 
 from jupyter_containers.errors import FlagError, InvalidArgumentError, UnsupportedError
+from jupyter_containers.lazy_dataclasses import dataclass
+from jupyter_containers.lazy_modules import csv
+from jupyter_containers.lazy_patterns import pattern
 
-_SIZE = re.compile(r"([0-9]+(?:\.[0-9]+)?)\s*([kmgtp]?)(?:i?b)?", re.IGNORECASE)
-_DURATION = re.compile(r"([0-9]+(?:\.[0-9]+)?)(ns|us|µs|ms|s|m|h)")
+_SIZE = pattern(r"([0-9]+(?:\.[0-9]+)?)\s*([kmgtp]?)(?:i?b)?", re.IGNORECASE)
+_DURATION = pattern(r"([0-9]+(?:\.[0-9]+)?)(ns|us|µs|ms|s|m|h)")
 _UNITS = {"": 1, "k": 1024, "m": 1024**2, "g": 1024**3, "t": 1024**4, "p": 1024**5}
 _SECONDS = {"ns": 1e-9, "us": 1e-6, "µs": 1e-6, "ms": 1e-3, "s": 1.0, "m": 60.0, "h": 3600.0}
 # Numbers in records, and Docker's numbers and durations (nanoseconds), are signed 64-bit integers.
@@ -28,7 +29,7 @@ LARGEST = (1 << 63) - 1
 LONGEST_SECONDS = LARGEST / 1e9
 _LONGEST_COMMAND = 128 * 1024  # the maximum length of one argument (Linux, MAX_ARG_STRLEN)
 _MOST_CPUS = 1_000_000
-_NAME = re.compile(r"[a-zA-Z0-9][a-zA-Z0-9_.-]*")
+_NAME = pattern(r"[a-zA-Z0-9][a-zA-Z0-9_.-]*")
 
 Protocol = Literal["tcp", "udp"]
 

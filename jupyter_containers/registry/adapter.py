@@ -10,7 +10,6 @@ Imported only when a request is sent, because it loads requests and urllib3.
 
 from __future__ import annotations
 
-import socket
 import ssl
 from collections.abc import Sequence
 from pathlib import Path
@@ -21,6 +20,7 @@ from requests.adapters import HTTPAdapter
 from urllib3.connection import HTTPConnection, HTTPSConnection
 
 from jupyter_containers.errors import RegistryError
+from jupyter_containers.lazy_modules import socket
 from jupyter_containers.registry.sockets import SocketRegister
 
 

@@ -15,7 +15,6 @@ import re
 import threading
 import time
 from collections.abc import Callable, Iterable, Mapping
-from dataclasses import dataclass, field
 from typing import Any
 from urllib.parse import urlencode, urlsplit
 
@@ -27,6 +26,8 @@ from jupyter_containers.errors import (
     RegistryError,
     UnauthorizedError,
 )
+from jupyter_containers.lazy_dataclasses import dataclass, field
+from jupyter_containers.lazy_patterns import pattern
 from jupyter_containers.oci.decoding import DECODE_ERRORS
 from jupyter_containers.registry.credentials import Credential, CredentialSource
 from jupyter_containers.registry.endpoint import (
@@ -56,7 +57,7 @@ class Challenge:
     parameters: Mapping[str, str] = field(default_factory=dict)
 
 
-_ITEM = re.compile(
+_ITEM = pattern(
     r"[\s,]*([!#$%&'*+.^_`|~0-9A-Za-z-]+)"
     r"(?:\s*=\s*(?:\"((?:[^\"\\]|\\.)*)\"|([^\s,\"]+)))?"
 )

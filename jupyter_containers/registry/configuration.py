@@ -11,14 +11,14 @@ for short names and search orders are ignored: names are parsed as in Docker.
 
 from __future__ import annotations
 
-import json
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
 from jupyter_containers.errors import DeniedError, InvalidArgumentError, RegistryError
 from jupyter_containers.filesystems import check_place
+from jupyter_containers.lazy_dataclasses import dataclass, field
+from jupyter_containers.lazy_modules import json
 from jupyter_containers.registry.endpoint import Endpoint, Pulls, mirrors_for
 
 _MAX_CHARACTERS = 1024 * 1024

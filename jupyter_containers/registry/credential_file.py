@@ -7,16 +7,16 @@ Writers of this package take turns through a lock on its folder.
 from __future__ import annotations
 
 import fcntl
-import json
 import os
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from jupyter_containers.errors import RegistryError
 from jupyter_containers.filesystems import check_place
+from jupyter_containers.lazy_dataclasses import dataclass
+from jupyter_containers.lazy_modules import json
 
 _MAX_BYTES = 1024 * 1024
 

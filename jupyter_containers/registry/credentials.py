@@ -13,16 +13,15 @@ from __future__ import annotations
 
 import base64
 import binascii
-import json
 import os
 import re
-import subprocess
 from collections.abc import Mapping
-from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Protocol
 
 from jupyter_containers.errors import RegistryError
+from jupyter_containers.lazy_dataclasses import dataclass, field
+from jupyter_containers.lazy_modules import json, subprocess
 from jupyter_containers.oci.reference import DEFAULT_REGISTRY
 from jupyter_containers.registry.credential_file import CredentialFile
 

@@ -13,11 +13,11 @@ import math
 import time
 from collections.abc import Callable
 from contextlib import suppress
-from dataclasses import dataclass, replace
 from urllib.parse import urljoin, urlsplit
 
 from jupyter_containers.errors import OperationCancelledError, RegistryError
 from jupyter_containers.events import CancelToken
+from jupyter_containers.lazy_dataclasses import dataclass, replace
 from jupyter_containers.registry.endpoint import TrustPolicy, origin, redacted
 from jupyter_containers.registry.transport import (
     ConnectionFailedError,

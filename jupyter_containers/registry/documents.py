@@ -6,7 +6,6 @@ size, and the media type that they declare.
 
 from __future__ import annotations
 
-import hashlib
 import re
 from collections.abc import Callable
 from typing import Any
@@ -17,6 +16,7 @@ from jupyter_containers.errors import (
     UnsupportedError,
     VerificationError,
 )
+from jupyter_containers.lazy_modules import hashlib
 from jupyter_containers.oci.decoding import DECODE_ERRORS, decode_json
 from jupyter_containers.oci.descriptor import (
     INDEX,

@@ -8,10 +8,10 @@ every request is authorized.
 from __future__ import annotations
 
 import threading
-from dataclasses import replace
 from urllib.parse import urljoin, urlsplit
 
 from jupyter_containers.errors import InvalidArgumentError, RegistryError
+from jupyter_containers.lazy_dataclasses import replace
 from jupyter_containers.registry.auth import Authenticator
 from jupyter_containers.registry.credentials import CredentialSource
 from jupyter_containers.registry.delivery import Delivery

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping
-from dataclasses import dataclass
 from typing import Any
 
 from jupyter_containers.errors import (
@@ -17,6 +16,7 @@ from jupyter_containers.errors import (
     TooManyRequestsError,
     UnauthorizedError,
 )
+from jupyter_containers.lazy_dataclasses import dataclass
 from jupyter_containers.oci.decoding import DECODE_ERRORS, decode_json
 from jupyter_containers.printable import printable
 from jupyter_containers.registry.transport import ConnectionFailedError, Request, Response

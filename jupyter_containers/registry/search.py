@@ -7,11 +7,11 @@ it may list all repositories (``/v2/_catalog``); the word is then searched in th
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 from urllib.parse import urlencode
 
 from jupyter_containers.errors import InvalidArgumentError, RegistryError
+from jupyter_containers.lazy_dataclasses import dataclass
 from jupyter_containers.oci.decoding import DECODE_ERRORS, decode_json
 from jupyter_containers.oci.reference import DEFAULT_REGISTRY
 from jupyter_containers.registry.documents import MAX_LIST_BYTES

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-import socket
 import threading
 import weakref
 from contextlib import suppress
 from typing import Any
+
+from jupyter_containers.lazy_modules import socket
 
 
 class SocketRegister:

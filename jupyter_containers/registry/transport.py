@@ -10,19 +10,19 @@ as soon as its cancel token is set, so that a thread waiting for a silent regist
 from __future__ import annotations
 
 import os
-import re
-import socket
 import threading
 import weakref
 from collections.abc import Iterable, Iterator, Mapping
 from contextlib import suppress
-from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal, Protocol
 
 from jupyter_containers.errors import OperationCancelledError, RegistryError
 from jupyter_containers.events import CancelToken
 from jupyter_containers.filesystems import check_place
+from jupyter_containers.lazy_dataclasses import dataclass, field
+from jupyter_containers.lazy_modules import socket
+from jupyter_containers.lazy_patterns import pattern
 from jupyter_containers.registry.endpoint import TrustPolicy, is_loopback, redacted
 from jupyter_containers.registry.sockets import SocketRegister
 
@@ -36,7 +36,7 @@ READ_TIMEOUT = 60.0
 COMMIT_TIMEOUT = 600.0
 CERTIFICATE_FOLDERS = (Path("/etc/docker/certs.d"), Path("/etc/containers/certs.d"))
 _SHORT_REST = 16 * 1024
-_REFUSED_BY_PROXY = re.compile(r"Tunnel connection failed: 4\d\d")
+_REFUSED_BY_PROXY = pattern(r"Tunnel connection failed: 4\d\d")
 _BUNDLE_VARIABLES = ("REQUESTS_CA_BUNDLE", "CURL_CA_BUNDLE", "SSL_CERT_FILE")
 _SYSTEM_BUNDLES = (
     "/etc/ssl/certs/ca-certificates.crt",

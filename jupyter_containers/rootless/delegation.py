@@ -12,12 +12,11 @@ If the server's own group belongs to the user (a service of the machine with ``D
 from __future__ import annotations
 
 import os
-import shutil
-import subprocess
 import time
-from dataclasses import dataclass
 from pathlib import Path
 
+from jupyter_containers.lazy_dataclasses import dataclass
+from jupyter_containers.lazy_modules import shutil, subprocess
 from jupyter_containers.runtime.cgroup_delegation import delegate_controllers
 from jupyter_containers.runtime.cgroups import ENGINE, UNIFIED, CgroupLayout
 

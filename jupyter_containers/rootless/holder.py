@@ -9,17 +9,16 @@ import ctypes
 import fcntl
 import os
 import pwd
-import shutil
 import signal
-import subprocess
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
 from pathlib import Path
 
 from jupyter_containers.errors import ContainersError, UnsupportedError
 from jupyter_containers.filesystems import private_folder
 from jupyter_containers.layout import USER_FOLDER, UserLayout
+from jupyter_containers.lazy_dataclasses import dataclass
+from jupyter_containers.lazy_modules import shutil, subprocess
 from jupyter_containers.network.links import set_up
 from jupyter_containers.network.namespace import NetworkNamespace
 from jupyter_containers.network.netlink import NetlinkSocket

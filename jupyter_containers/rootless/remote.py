@@ -11,13 +11,10 @@ import contextvars
 import itertools
 import os
 import select
-import socket
-import subprocess
 import threading
 import weakref
 from collections.abc import Iterator
 from contextlib import AbstractContextManager
-from dataclasses import dataclass
 from functools import cached_property, partial
 from types import MethodType
 from typing import TYPE_CHECKING, Any, Literal
@@ -26,6 +23,8 @@ from jupyter_containers.engine.collection import Collection
 from jupyter_containers.engine.services import NOUNS, service_class
 from jupyter_containers.errors import ContainersError
 from jupyter_containers.events import CancelToken
+from jupyter_containers.lazy_dataclasses import dataclass
+from jupyter_containers.lazy_modules import socket, subprocess
 from jupyter_containers.rootless.wire import Channel, send_socket, values_only
 from jupyter_containers.runtime.self_exec import self_exec_command
 from jupyter_containers.settings import Settings, environment, load_settings

@@ -9,13 +9,14 @@ ends are the engine's own processes of one user, so pickle is safe here.
 from __future__ import annotations
 
 import pickle
-import socket
 import struct
 import threading
 from collections.abc import Callable
 from contextlib import suppress
 from io import BytesIO
 from typing import Any
+
+from jupyter_containers.lazy_modules import socket
 
 _HEADER = struct.Struct("!QI")
 _MAX_DESCRIPTORS = 16

@@ -8,18 +8,17 @@ from __future__ import annotations
 
 import itertools
 import os
-import queue
 import signal
-import socket
 import sys
 import threading
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass, field
 from typing import Any
 
 from jupyter_containers.engine.services import NOUNS
 from jupyter_containers.errors import ContainersError
 from jupyter_containers.events import CancelToken
+from jupyter_containers.lazy_dataclasses import dataclass, field
+from jupyter_containers.lazy_modules import queue, socket
 from jupyter_containers.rootless.wire import Channel, receive_socket, values_only
 
 # The terminals of engine.containers.foreground, which stay here and are used from the kernel.

@@ -14,9 +14,11 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator
-from dataclasses import dataclass
 
-_NUMBERS = re.compile(r"\d+|[a-z]+")
+from jupyter_containers.lazy_dataclasses import dataclass
+from jupyter_containers.lazy_patterns import pattern
+
+_NUMBERS = pattern(r"\d+|[a-z]+")
 # A pre-release: 1.0.0-rc95 is older than 1.0.0.
 _BEFORE = {"alpha": -4, "beta": -3, "rc": -2}
 

@@ -12,7 +12,6 @@ from __future__ import annotations
 
 import os
 import select
-import socket
 from collections.abc import Callable
 from contextlib import suppress
 from pathlib import Path
@@ -20,6 +19,7 @@ from types import TracebackType
 
 from jupyter_containers.errors import OCIRuntimeError
 from jupyter_containers.events import CancelToken
+from jupyter_containers.lazy_modules import socket
 from jupyter_containers.runtime.keys import DetachedError, DetachKeys
 from jupyter_containers.runtime.process import POLL_SECONDS
 from jupyter_containers.runtime.pump import OutputSink, StreamName

@@ -9,7 +9,6 @@ Container Device Interface specification, versions 0.3 to 1.0.  The files are th
 
 from __future__ import annotations
 
-import json
 import os
 import stat
 from collections.abc import Iterator, Sequence
@@ -17,6 +16,7 @@ from pathlib import Path
 from typing import Any
 
 from jupyter_containers.errors import InvalidArgumentError, UnsupportedError
+from jupyter_containers.lazy_modules import json
 from jupyter_containers.runtime.spec import Device, Spec
 
 FOLDERS = (Path("/etc/cdi"), Path("/var/run/cdi"))

@@ -18,8 +18,9 @@ import signal
 import time
 from collections.abc import Mapping
 from contextlib import suppress
-from dataclasses import dataclass
 from typing import Literal
+
+from jupyter_containers.lazy_dataclasses import dataclass
 
 Version = Literal["v1", "v2", "hybrid", "none"]
 UNIFIED = ""

@@ -11,12 +11,12 @@ Functions read files below ``root``, so that a folder can stand in for a host.
 
 from __future__ import annotations
 
-import hashlib
 from collections.abc import Sequence
-from dataclasses import dataclass
 from pathlib import Path
 
 from jupyter_containers.errors import InvalidArgumentError
+from jupyter_containers.lazy_dataclasses import dataclass
+from jupyter_containers.lazy_modules import hashlib
 
 # The number changes with the profile's text, so that an outdated profile is never used.
 PROFILE_NAME = "jupyter-containers-1"

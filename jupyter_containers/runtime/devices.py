@@ -5,9 +5,9 @@ from __future__ import annotations
 import os
 import stat
 from collections.abc import Iterator
-from dataclasses import replace
 
 from jupyter_containers.errors import InvalidArgumentError
+from jupyter_containers.lazy_dataclasses import replace
 from jupyter_containers.options.limits import DeviceRequest
 from jupyter_containers.runtime.spec import Device
 

@@ -14,7 +14,6 @@ from __future__ import annotations
 import os
 from collections.abc import Callable
 from contextlib import AbstractContextManager
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
 
@@ -22,6 +21,7 @@ import msgspec
 
 from jupyter_containers.errors import ContainersError, InvalidArgumentError, UnsupportedError
 from jupyter_containers.filesystems import private_folder
+from jupyter_containers.lazy_dataclasses import dataclass
 from jupyter_containers.oci.decoding import DECODE_ERRORS
 from jupyter_containers.oci.mount import Mount
 from jupyter_containers.runtime import fuseoverlay

@@ -8,11 +8,8 @@ and removed.
 
 from __future__ import annotations
 
-import json
 import os
-import shutil
 import signal
-import tempfile
 import threading
 import time
 from collections.abc import Callable, Mapping, Sequence
@@ -23,6 +20,7 @@ from typing import Any
 
 from jupyter_containers.errors import OCIRuntimeError
 from jupyter_containers.events import CancelToken
+from jupyter_containers.lazy_modules import json, shutil, tempfile
 from jupyter_containers.runtime.attach import Attachment
 from jupyter_containers.runtime.failures import log_error, program_of, runtime_error
 from jupyter_containers.runtime.keys import DetachKeys

@@ -7,30 +7,31 @@ also for an ``exec`` that cannot be started for another reason. crun and runc wr
 
 from __future__ import annotations
 
-import json
 import re
 from collections.abc import Sequence
 from pathlib import Path
 
 from jupyter_containers.errors import OCIRuntimeError
+from jupyter_containers.lazy_modules import json
+from jupyter_containers.lazy_patterns import pattern
 from jupyter_containers.runtime.restrictions import system_files_restriction
 
-_NOT_FOUND = re.compile(
+_NOT_FOUND = pattern(
     r"executable file .*not found|exec: \S+ ?(stat \S+: )?.*no such file or directory"
     r"|executable.*: no such file or directory",
     re.IGNORECASE,
 )
-_NOT_EXECUTABLE = re.compile(
+_NOT_EXECUTABLE = pattern(
     r"exec: .*(permission denied|is a directory|not a directory)"
     r"|(open|exec\w*)\b.*executable.*(permission denied|operation not permitted)"
     r"|executable path is a directory|exec format error",
     re.IGNORECASE,
 )
 # In a user namespace the kernel mounts these only as far as its user sees them already.
-_WITHHELD = re.compile(r"mount\w* .*\b(proc|sysfs)\b.*operation not permitted", re.IGNORECASE)
+_WITHHELD = pattern(r"mount\w* .*\b(proc|sysfs)\b.*operation not permitted", re.IGNORECASE)
 # runc's error when the kernel kills its child together with the container's first process.
-_TORN = re.compile(r"setns process|init-p\b|connection reset by peer")
-_PREFIXES = re.compile(
+_TORN = pattern(r"setns process|init-p\b|connection reset by peer")
+_PREFIXES = pattern(
     r"^(?:(?:runc|crun|oci runtime|container_linux\.go:\d+|time=\S+|level=\w+|msg=)"
     r"[^:\"]*:? ?)*\"?"
     r"(?:unable to start container process: |error during container init: "
@@ -41,7 +42,7 @@ _LOOKED_AT = 2000  # characters
 
 
 # exec: "-p": executable file not found: run IMAGE -p 80:80
-_A_FLAG = re.compile(r'exec: "--?[A-Za-z]')
+_A_FLAG = pattern(r'exec: "--?[A-Za-z]')
 
 
 def log_error(path: Path) -> str:

@@ -10,15 +10,13 @@ the mount is moved, a shell beside the program ends it if this process dies.
 from __future__ import annotations
 
 import os
-import shutil
-import subprocess
-import tempfile
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
 from jupyter_containers.errors import StorageError
+from jupyter_containers.lazy_modules import shutil, subprocess, tempfile
 from jupyter_containers.oci.mount import Mount
 from jupyter_containers.runtime.mounts import PrivateMounts, is_mounted, unmount
 

@@ -10,15 +10,14 @@ Docker Engine API v1.43, "HealthConfig" and "Health".
 
 from __future__ import annotations
 
-import json
 import shlex
-import shutil
 from collections.abc import Mapping, Sequence
 from contextlib import suppress
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from jupyter_containers.lazy_dataclasses import dataclass
+from jupyter_containers.lazy_modules import json, shutil
 from jupyter_containers.runtime.process import ProcessIdentity
 from jupyter_containers.runtime.sidecar import start_sidecar
 

@@ -14,14 +14,14 @@ from __future__ import annotations
 import ctypes
 import os
 import platform
-import shutil
 from collections.abc import Mapping
 from contextlib import suppress
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
 
 from jupyter_containers.errors import UnsupportedError
+from jupyter_containers.lazy_dataclasses import dataclass
+from jupyter_containers.lazy_modules import shutil
 from jupyter_containers.oci.idmap import IDMap
 from jupyter_containers.runtime.cgroups import UNIFIED, CgroupLayout
 from jupyter_containers.runtime.confinement import (
@@ -338,7 +338,7 @@ def _positive(name: str) -> bool:
 
 
 def _with_capabilities(facts: HostCapabilities, reason: str) -> HostCapabilities:
-    from dataclasses import replace
+    from jupyter_containers.lazy_dataclasses import replace
 
     return replace(facts, capabilities=(*_programs(facts, reason), *_kernel(facts)))
 

@@ -12,18 +12,17 @@ process ends, conmon writes the exit code and ends too: :func:`wait` sees that f
 
 from __future__ import annotations
 
-import json
 import os
-import subprocess
 import time
 from collections.abc import Callable, Sequence
 from contextlib import ExitStack, suppress
-from dataclasses import dataclass
 from pathlib import Path
 from typing import overload
 
 from jupyter_containers.errors import ContainersError, OCIRuntimeError
 from jupyter_containers.events import CancelToken
+from jupyter_containers.lazy_dataclasses import dataclass
+from jupyter_containers.lazy_modules import json, subprocess
 from jupyter_containers.runtime.failures import log_error, program_of, runtime_error
 from jupyter_containers.runtime.oci_runtime import OCIRuntime, program_environment
 from jupyter_containers.runtime.process import ProcessIdentity, kill_processes, wait_readable

@@ -15,7 +15,6 @@ from __future__ import annotations
 import ctypes
 import errno
 import os
-import queue
 import stat
 import threading
 from collections.abc import Callable
@@ -26,6 +25,7 @@ from typing import Any, Generic, ParamSpec, TypeVar
 
 from jupyter_containers.errors import StorageError, UnsupportedError
 from jupyter_containers.events import CancelToken
+from jupyter_containers.lazy_modules import queue
 from jupyter_containers.oci.idmap import IDMap
 from jupyter_containers.oci.mount import Mount
 from jupyter_containers.trees import at

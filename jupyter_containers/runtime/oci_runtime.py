@@ -16,11 +16,8 @@ without hooks, and the shortcut saves two program starts (some 8 ms) for each ru
 
 from __future__ import annotations
 
-import json
 import os
-import shutil
 import signal
-import subprocess
 import time
 from collections.abc import Mapping, Sequence
 from contextlib import suppress
@@ -31,6 +28,7 @@ import msgspec
 
 from jupyter_containers.errors import ContainersError, OCIRuntimeError, UnsupportedError
 from jupyter_containers.events import CancelToken
+from jupyter_containers.lazy_modules import json, shutil, subprocess
 from jupyter_containers.oci.decoding import DECODE_ERRORS
 from jupyter_containers.runtime import cgroups
 from jupyter_containers.runtime.failures import last_error, log_error, program_of, runtime_error
@@ -47,6 +45,8 @@ _VERB_TIMEOUT = 60.0
 _START_TIMEOUT = 20.0
 _DEATH_TIMEOUT = 5.0
 _PROGRAM_TIMEOUT = 1.0
+# Those of subprocess, which is imported when the first program starts.
+_PIPE, _DEVNULL = -1, -3
 _MAKING = {b"create", b"run"}
 
 
@@ -437,9 +437,9 @@ def _has_late_hooks(recorded: bytes) -> bool:
 def spawn(
     argv: Sequence[str],
     *,
-    stdin: int = subprocess.DEVNULL,
-    stdout: int = subprocess.PIPE,
-    stderr: int = subprocess.PIPE,
+    stdin: int = _DEVNULL,
+    stdout: int = _PIPE,
+    stderr: int = _PIPE,
 ) -> subprocess.Popen[bytes]:
     """Start a program: own session, no inherited descriptors, small environment."""
     try:

@@ -11,10 +11,10 @@ import signal
 import time
 from collections.abc import Callable, Sequence
 from contextlib import suppress
-from dataclasses import dataclass
 from pathlib import Path
 
 from jupyter_containers.events import CancelToken
+from jupyter_containers.lazy_dataclasses import dataclass
 from jupyter_containers.oci.process import start_time
 
 POLL_SECONDS = 0.05

@@ -9,8 +9,6 @@ from __future__ import annotations
 
 import fcntl
 import os
-import selectors
-import subprocess
 import termios
 import time
 from array import array
@@ -19,6 +17,7 @@ from contextlib import suppress
 from typing import IO, Literal
 
 from jupyter_containers.events import CancelToken
+from jupyter_containers.lazy_modules import selectors, subprocess
 from jupyter_containers.runtime.process import POLL_SECONDS
 
 StreamName = Literal["stdout", "stderr"]

@@ -9,8 +9,8 @@ from __future__ import annotations
 
 import os
 import time
-from dataclasses import dataclass, field
 
+from jupyter_containers.lazy_dataclasses import dataclass, field
 from jupyter_containers.runtime.cgroups import (
     UNIFIED,
     CgroupLayout,

@@ -7,8 +7,9 @@ that a folder can stand in for a host.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from pathlib import Path
+
+from jupyter_containers.lazy_dataclasses import dataclass
 
 _HOST = Path("/")
 # Folders that are always empty: a mount there hides nothing (the kernel's proc_create_mount_point

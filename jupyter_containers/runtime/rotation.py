@@ -11,11 +11,11 @@ from __future__ import annotations
 
 import os
 import signal
-import subprocess
 from collections.abc import Iterable
 from contextlib import suppress
 from pathlib import Path
 
+from jupyter_containers.lazy_modules import subprocess
 from jupyter_containers.runtime.oci_runtime import program_environment
 from jupyter_containers.runtime.process import ProcessIdentity
 from jupyter_containers.runtime.sidecar import start_sidecar

@@ -7,9 +7,9 @@ prefix.  Pure values and functions.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 
 from jupyter_containers.errors import InvalidArgumentError, UnsupportedError
+from jupyter_containers.lazy_dataclasses import dataclass
 from jupyter_containers.options.security import SecurityOption
 
 # In the order of their bit numbers (linux/capability.h).

@@ -10,12 +10,12 @@ from __future__ import annotations
 
 import os
 import signal
-import subprocess
 from collections.abc import Sequence
 from contextlib import suppress
 from pathlib import Path
 
 from jupyter_containers.errors import OCIRuntimeError
+from jupyter_containers.lazy_modules import subprocess
 from jupyter_containers.runtime.oci_runtime import program_environment
 from jupyter_containers.runtime.process import ProcessIdentity, find_processes
 

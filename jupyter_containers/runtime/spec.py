@@ -11,10 +11,10 @@ are the specification's.
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
 from typing import Any, Literal
 
 from jupyter_containers.errors import InvalidArgumentError, UnsupportedError
+from jupyter_containers.lazy_dataclasses import dataclass, field
 from jupyter_containers.oci.image import ExecutionConfig
 from jupyter_containers.options import ExecOptions, RunOptions
 from jupyter_containers.options.values import set_variables

@@ -18,9 +18,9 @@ import errno
 import os
 import posixpath
 import stat
-from dataclasses import dataclass
 
 from jupyter_containers.errors import InvalidArgumentError
+from jupyter_containers.lazy_dataclasses import dataclass
 from jupyter_containers.trees import at
 from jupyter_containers.trees.rooted import Root
 

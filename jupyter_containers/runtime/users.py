@@ -7,9 +7,9 @@ Pure: the caller reads the texts safely below the container's root.  The grammar
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
 
 from jupyter_containers.errors import InvalidArgumentError, UnknownUserError
+from jupyter_containers.lazy_dataclasses import dataclass
 
 MAX_ID = 2**31 - 1
 

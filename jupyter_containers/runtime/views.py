@@ -11,8 +11,8 @@ from __future__ import annotations
 import os
 import time
 from collections.abc import Iterator
-from dataclasses import dataclass
 
+from jupyter_containers.lazy_dataclasses import dataclass
 from jupyter_containers.runtime.cgroups import CgroupLayout
 from jupyter_containers.runtime.security import capability_names
 

@@ -17,12 +17,12 @@ import os
 import sqlite3
 from collections.abc import Iterable, Sequence
 from contextlib import closing, suppress
-from dataclasses import dataclass
 from pathlib import Path
 from urllib.parse import quote
 
 from jupyter_containers.errors import StorageError
 from jupyter_containers.layout import StoreLayout
+from jupyter_containers.lazy_dataclasses import dataclass
 from jupyter_containers.store.faults import database_error, storage_errors
 from jupyter_containers.store.layers import directory_name
 

@@ -18,12 +18,12 @@ import errno
 import os
 import stat
 from collections.abc import Callable, Iterable
-from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 from typing import Literal
 
 from jupyter_containers.errors import ArchiveError, ContainersError
+from jupyter_containers.lazy_dataclasses import dataclass
 from jupyter_containers.store import lowers
 from jupyter_containers.store.compression import Limits
 from jupyter_containers.store.faults import storage_error

@@ -7,17 +7,17 @@ reports the problems found both times.
 
 from __future__ import annotations
 
-import hashlib
 import os
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
 
 from jupyter_containers.errors import ContainersError
 from jupyter_containers.events import CancelToken
 from jupyter_containers.layout import StoreLayout
+from jupyter_containers.lazy_dataclasses import dataclass
+from jupyter_containers.lazy_modules import hashlib
 from jupyter_containers.oci.descriptor import Descriptor, RawDocument, is_digest
 from jupyter_containers.oci.image import Manifest, parse_image_config, parse_manifest
 from jupyter_containers.store.additional import layers_open

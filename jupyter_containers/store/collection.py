@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import sqlite3
 from collections.abc import Callable
-from dataclasses import dataclass
 from typing import Generic, TypeVar
 
 import msgspec
@@ -20,6 +19,7 @@ from jupyter_containers.errors import (
     InvalidArgumentError,
     NotFoundError,
 )
+from jupyter_containers.lazy_dataclasses import dataclass
 from jupyter_containers.oci.decoding import DECODE_ERRORS
 from jupyter_containers.options.written import from_json, to_json
 from jupyter_containers.store.damage import column_text

@@ -10,10 +10,10 @@ import io
 import sys
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
 from typing import Any, BinaryIO
 
 from jupyter_containers.errors import ArchiveError
+from jupyter_containers.lazy_dataclasses import dataclass
 from jupyter_containers.oci.descriptor import LAYER_GZIP
 
 GZIP_LEVEL = 1

@@ -13,10 +13,10 @@ import errno
 import os
 import stat
 from collections.abc import Sequence
-from dataclasses import dataclass
 from pathlib import Path
 
 from jupyter_containers.events import CancelToken
+from jupyter_containers.lazy_dataclasses import dataclass
 from jupyter_containers.store import lowers
 from jupyter_containers.store.archive import OPAQUE, WHITEOUT
 from jupyter_containers.store.privileges import Privileges

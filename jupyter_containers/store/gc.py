@@ -11,9 +11,9 @@ one for the blobs); see :mod:`.leases` for why concurrent work loses nothing.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable
-from dataclasses import dataclass
 
 from jupyter_containers.errors import BlobNotFoundError, ContainersError, StorageError
+from jupyter_containers.lazy_dataclasses import dataclass
 from jupyter_containers.oci.descriptor import (
     MANIFEST,
     MAX_MANIFEST_BYTES,

@@ -5,7 +5,6 @@ Both hash while they write, and create the blob by one rename after an fsync.
 
 from __future__ import annotations
 
-import hashlib
 import io
 import os
 import threading
@@ -20,6 +19,7 @@ from jupyter_containers.errors import (
     SizeMismatchError,
 )
 from jupyter_containers.events import CancelToken
+from jupyter_containers.lazy_modules import hashlib
 from jupyter_containers.oci.descriptor import Descriptor
 from jupyter_containers.store.faults import storage_errors
 from jupyter_containers.store.leases import Lease

@@ -13,9 +13,9 @@ import os
 import select
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
-from dataclasses import dataclass
 from pathlib import Path
 
+from jupyter_containers.lazy_dataclasses import dataclass
 from jupyter_containers.store.database import Database
 from jupyter_containers.store.linux import IN_ATTRIB, inotify
 

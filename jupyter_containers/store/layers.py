@@ -6,21 +6,21 @@ States: ``incomplete`` (being unpacked or removed) and ``ready``.  Only ready la
 from __future__ import annotations
 
 import base64
-import hashlib
-import re
 import time
 from contextlib import AbstractContextManager
-from dataclasses import dataclass
 from typing import Any
 
 import msgspec
 
+from jupyter_containers.lazy_dataclasses import dataclass
+from jupyter_containers.lazy_modules import hashlib
+from jupyter_containers.lazy_patterns import pattern
 from jupyter_containers.oci.descriptor import Descriptor, is_digest
 from jupyter_containers.store.database import Database
 from jupyter_containers.store.owner import Owner
 
 NAME_LENGTH = 10
-_DIRECTORY = re.compile(r"(@[a-z2-7]+/)?[a-z2-7]{10}")
+_DIRECTORY = pattern(r"(@[a-z2-7]+/)?[a-z2-7]{10}")
 _BLOB = msgspec.json.Decoder(Descriptor)
 _COLUMNS = "chain_id, parent, diff_id, directory, size, entries, blob"
 

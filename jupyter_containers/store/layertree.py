@@ -11,16 +11,16 @@ descriptors, and entries that vanish or change their kind are left out.
 from __future__ import annotations
 
 import errno
-import hashlib
 import os
 import stat
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass, field, replace
 from io import BufferedReader
 from pathlib import Path
 from typing import Literal, NamedTuple
 
+from jupyter_containers.lazy_dataclasses import dataclass, field, replace
+from jupyter_containers.lazy_modules import hashlib
 from jupyter_containers.store.faults import storage_errors
 from jupyter_containers.store.privileges import Privileges
 from jupyter_containers.store.whiteouts import OPAQUE_MARKS, hides_below, is_whiteout

@@ -11,11 +11,11 @@ since then.
 
 from __future__ import annotations
 
-import secrets
 import sqlite3
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 
+from jupyter_containers.lazy_modules import secrets
 from jupyter_containers.store.database import Database
 from jupyter_containers.store.faults import finishing
 from jupyter_containers.store.owner import Owner

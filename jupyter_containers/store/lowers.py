@@ -6,9 +6,9 @@ import os
 import stat
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass, field
 from pathlib import Path
 
+from jupyter_containers.lazy_dataclasses import dataclass, field
 from jupyter_containers.store.privileges import OVERLAY_NAMESPACES
 from jupyter_containers.trees import at
 from jupyter_containers.trees.linux import O_PATH

@@ -7,13 +7,14 @@ Staging names and leases include it, so that a sweep knows what a dead process l
 from __future__ import annotations
 
 import os
-import re
-from dataclasses import dataclass
+from functools import cache
 from pathlib import Path
 
+from jupyter_containers.lazy_dataclasses import dataclass
+from jupyter_containers.lazy_patterns import pattern
 from jupyter_containers.oci.process import start_time
 
-_TEXT = re.compile(r"([0-9]{1,10})-([0-9]{1,20})-([0-9a-f]{8})")
+_TEXT = pattern(r"([0-9]{1,10})-([0-9]{1,20})-([0-9a-f]{8})")
 
 
 @dataclass(frozen=True, slots=True)
@@ -26,9 +27,8 @@ class Owner:
 
     @classmethod
     def current(cls) -> Owner:
-        """Return the calling process; read on every call, because a fork changes it."""
-        pid = os.getpid()
-        return cls(pid, _start_time(pid) or 0, _boot_id())
+        """Return the calling process, read once; a forked child reads its own."""
+        return _current()
 
     @classmethod
     def parse(cls, text: str) -> Owner | None:
@@ -45,6 +45,15 @@ class Owner:
         return f"{self.pid}-{self.started}-{self.boot}"
 
 
+@cache
+def _current() -> Owner:
+    pid = os.getpid()
+    return Owner(pid, _start_time(pid) or 0, _boot_id())
+
+
+os.register_at_fork(after_in_child=_current.cache_clear)
+
+
 def _start_time(pid: int) -> int | None:
     try:
         return start_time(Path(f"/proc/{pid}/stat").read_bytes())
@@ -52,6 +61,7 @@ def _start_time(pid: int) -> int | None:
         return None
 
 
+@cache
 def _boot_id() -> str:
     try:
         return Path("/proc/sys/kernel/random/boot_id").read_text()[:8]

@@ -7,8 +7,6 @@ An error in a thread is raised in the caller at its next step.
 
 from __future__ import annotations
 
-import hashlib
-import queue
 import threading
 from collections.abc import Callable
 from types import TracebackType
@@ -16,6 +14,7 @@ from typing import BinaryIO
 
 from jupyter_containers.errors import ArchiveError, ContainersError, VerificationError
 from jupyter_containers.events import CancelToken
+from jupyter_containers.lazy_modules import hashlib, queue
 from jupyter_containers.store.compression import CountingReader, Limits, decompressed
 from jupyter_containers.store.faults import storage_error
 

@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import os
-from dataclasses import dataclass
 from pathlib import Path
 
+from jupyter_containers.lazy_dataclasses import dataclass
 from jupyter_containers.oci.idmap import IDMap
 from jupyter_containers.trees.owners import give, give_entry
 

@@ -8,13 +8,12 @@ memory-backed storage is read.
 from __future__ import annotations
 
 import os
-import shutil
 import sqlite3
-import tempfile
 from pathlib import Path
 from urllib.parse import quote
 
 from jupyter_containers.errors import StorageError
+from jupyter_containers.lazy_modules import shutil, tempfile
 
 _IN_MEMORY = ("/dev/shm", "/run")
 

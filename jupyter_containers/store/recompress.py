@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-import hashlib
 from collections.abc import Callable
 from contextlib import ExitStack
 
+from jupyter_containers.lazy_modules import hashlib
 from jupyter_containers.oci.descriptor import LAYER_GZIP, Descriptor
 from jupyter_containers.store.compression import GzipWriter
 from jupyter_containers.store.content import ContentStore

@@ -8,16 +8,16 @@ records of unpacked layers belong to :mod:`.snapshots`, those of leases to :mod:
 
 from __future__ import annotations
 
-import re
 import sqlite3
 import time
 from collections.abc import Iterable
-from dataclasses import dataclass
 from typing import Any, TypeVar
 
 import msgspec
 
 from jupyter_containers.errors import ImageNotFoundError
+from jupyter_containers.lazy_dataclasses import dataclass
+from jupyter_containers.lazy_patterns import pattern
 from jupyter_containers.oci.decoding import DECODE_ERRORS
 from jupyter_containers.oci.descriptor import Descriptor, Platform, validate_digest
 from jupyter_containers.oci.reference import Reference
@@ -27,7 +27,7 @@ from jupyter_containers.store.database import Database
 T = TypeVar("T", bound=msgspec.Struct)
 _IMAGE = "manifest_digest, config_digest, value"
 _LATEST = 1e11
-_PREFIX = re.compile(r"(?:sha256:|sha512:)?[0-9a-f]+")
+_PREFIX = pattern(r"(?:sha256:|sha512:)?[0-9a-f]+")
 
 
 class ImageRecord(msgspec.Struct, frozen=True, omit_defaults=True):

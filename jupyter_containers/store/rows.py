@@ -6,11 +6,11 @@ Documents are excluded: their types belong to the engine (:mod:`.collection`).
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
 from typing import Any
 
 import msgspec
 
+from jupyter_containers.lazy_dataclasses import dataclass
 from jupyter_containers.store.damage import column_text
 from jupyter_containers.store.database import Database
 from jupyter_containers.store.layers import is_sound, layer_of

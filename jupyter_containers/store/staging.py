@@ -8,11 +8,11 @@ in one step, however long deleting its files takes, and belongs to the process t
 from __future__ import annotations
 
 import os
-import secrets
 import threading
 from contextlib import suppress
 from pathlib import Path
 
+from jupyter_containers.lazy_modules import secrets
 from jupyter_containers.store.faults import storage_errors
 from jupyter_containers.store.owner import Owner
 from jupyter_containers.trees import removal

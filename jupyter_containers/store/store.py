@@ -16,12 +16,12 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass, replace
 from pathlib import Path
 
 from jupyter_containers.errors import StorageError
 from jupyter_containers.filesystems import check_contents, check_place, close_empty
 from jupyter_containers.layout import StoreLayout
+from jupyter_containers.lazy_dataclasses import dataclass, replace
 from jupyter_containers.oci.descriptor import Descriptor
 from jupyter_containers.oci.reference import Reference
 from jupyter_containers.store.additional import (

@@ -9,13 +9,13 @@ it.
 from __future__ import annotations
 
 import os
-import re
 import stat
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
 
 from jupyter_containers.errors import AlreadyExistsError, InvalidArgumentError, NotFoundError
+from jupyter_containers.lazy_patterns import pattern
 from jupyter_containers.store import copies
 from jupyter_containers.store.faults import storage_errors
 from jupyter_containers.store.lowers import Attributes
@@ -25,7 +25,7 @@ from jupyter_containers.trees.rooted import Root
 from jupyter_containers.trees.walk import walk
 
 _NOTE = "note"
-_KEY = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.-]{0,127}")
+_KEY = pattern(r"[A-Za-z0-9][A-Za-z0-9_.-]{0,127}")
 
 
 class Uppers:

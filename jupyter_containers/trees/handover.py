@@ -10,8 +10,9 @@ from __future__ import annotations
 
 import os
 import stat
-from dataclasses import dataclass
 from typing import TypeVar
+
+from jupyter_containers.lazy_dataclasses import dataclass
 
 _SET_ID = stat.S_ISUID | stat.S_ISGID
 _DEVICES = (stat.S_IFCHR, stat.S_IFBLK)

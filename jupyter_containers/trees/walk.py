@@ -6,9 +6,9 @@ import os
 import stat
 from collections.abc import Callable, Iterator
 from contextlib import suppress
-from dataclasses import dataclass
 from typing import NamedTuple
 
+from jupyter_containers.lazy_dataclasses import dataclass
 from jupyter_containers.trees import at
 
 _OPEN = 64

@@ -7,9 +7,9 @@ hundred thousand files opens at once.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Sequence
-from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Literal
 
+from jupyter_containers.lazy_dataclasses import dataclass
 from jupyter_containers.widgets.gallery import Gallery
 from jupyter_containers.widgets.live import LiveWidget
 from jupyter_containers.widgets.messages import (

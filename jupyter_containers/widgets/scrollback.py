@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import re
 
+from jupyter_containers.lazy_patterns import pattern
+
 _LIMIT = 512 * 1024
 # Switching to the second screen of full-screen programs and back (xterm's private modes).
-_SCREENS = re.compile(rb"\x1b\[\?(?:1049|1047|47)([hl])")
-_FULL_SCREEN = re.compile(r"\x1b\[\?(?:1049|1047|47)h.*?(?:\x1b\[\?(?:1049|1047|47)l|$)", re.DOTALL)
+_SCREENS = pattern(rb"\x1b\[\?(?:1049|1047|47)([hl])")
+_FULL_SCREEN = pattern(r"\x1b\[\?(?:1049|1047|47)h.*?(?:\x1b\[\?(?:1049|1047|47)l|$)", re.DOTALL)
 
 
 class Scrollback:

@@ -19,7 +19,7 @@ from tests.bench.plot import svg
 from tests.bench.table import Row, line_of, markdown, table_in, updated
 
 GROUPS = (
-    *("runs", "execs", "crowds", "builds", "residents", "loads"),
+    *("runs", "execs", "commands", "crowds", "builds", "residents", "loads"),
     *("transfers", "layers", "archives", "listings", "peaks", "networks", "notebook", "panel"),
     *("compose", "rootless", "api"),
 )
@@ -122,6 +122,15 @@ def measured(groups: list[str], *, quick: bool) -> tuple[str, list[str]]:
                 archive = folder / "busybox.tar"
                 return rootless.rows(contest.engine, archive, "bench/busybox", 5 if quick else 21)
 
+            def commands() -> list[Row]:
+                from tests.bench import commands
+
+                places = contest.places
+                rounds = 5 if quick else 21
+                return commands.rows(
+                    folder, contest.engine, docker, "bench/busybox", places, rounds
+                )
+
             def api() -> list[Row]:
                 from tests.bench.api import Figures
 
@@ -134,6 +143,7 @@ def measured(groups: list[str], *, quick: bool) -> tuple[str, list[str]]:
                 measures: dict[str, Callable[[], list[Row]]] = {
                     "runs": contest.runs,
                     "execs": contest.execs,
+                    "commands": commands,
                     "crowds": lambda: contest.crowds(10 if quick else 100),
                     "builds": contest.builds,
                     "residents": contest.residents,

@@ -42,6 +42,14 @@ class Contest:
         """Our engine."""
         return self._engine
 
+    @property
+    def places(self) -> dict[str, str]:
+        """The environment variables of our store."""
+        return {
+            "JUPYTER_CONTAINERS_ROOT": str(self._root),
+            "JUPYTER_CONTAINERS_RUN_ROOT": str(self._run_root),
+        }
+
     def close(self) -> None:
         """Close our engine; its networks go with the namespace, its cgroups are removed here."""
         parent = self._engine._context.runtime.cgroup_parent
@@ -52,11 +60,7 @@ class Contest:
         """Run our terminal command."""
         done = subprocess.run(
             [self._command, *arguments],
-            env={
-                **os.environ,
-                "JUPYTER_CONTAINERS_ROOT": str(self._root),
-                "JUPYTER_CONTAINERS_RUN_ROOT": str(self._run_root),
-            },
+            env=os.environ | self.places,
             stdin=subprocess.DEVNULL,
             capture_output=True,
             check=False,

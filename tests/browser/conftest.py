@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import os
-from collections.abc import Iterator
+from collections.abc import Generator, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -13,7 +13,7 @@ from urllib.request import Request, urlopen
 import nbformat
 import pytest
 
-from tests.browser.lab import CHROMIUM, LabNotebook, browser, lab_server
+from tests.browser.lab import CHROMIUM, LabNotebook, browser, close_documents, lab_server
 from tests.integration.engine_fixtures import Place, demolish
 
 
@@ -58,20 +58,52 @@ def chromium(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Any]:
         yield chromium
 
 
+_FAILED = pytest.StashKey[bool]()
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_runtest_makereport(item: pytest.Item) -> Generator[None, Any, Any]:
+    """Record in a test that it has failed, for the end of its fixtures."""
+    report = yield
+    item.stash[_FAILED] = report.failed or item.stash.get(_FAILED, False)
+    return report
+
+
+@pytest.fixture(scope="package")
+def tabs(chromium: Any) -> Iterator[list[Any]]:
+    """The page that all tests share: to load JupyterLab takes some seconds of a processor."""
+    tabs: list[Any] = []
+    yield tabs
+    for tab in tabs:
+        tab.close()
+
+
 @pytest.fixture
-def page(lab: Lab, chromium: Any) -> Iterator[Any]:
-    """A page; when it goes, the kernels of its notebooks end."""
-    page = chromium.new_page()
-    # JupyterLab gives a theme's stylesheet 1.5 s to arrive, which a busy machine exceeds.
-    late = page.locator(".jp-Dialog", has_text="Error Loading Theme")
-    page.add_locator_handler(late, lambda dialog: dialog.locator(".jp-mod-accept").click())
+def page(lab: Lab, chromium: Any, tabs: list[Any], request: pytest.FixtureRequest) -> Iterator[Any]:
+    """The page; after a test, its documents are closed and the kernels of its notebooks end.
+
+    A test that fails may leave the page in any state: the next one gets another page.
+    """
+    if not tabs:
+        tabs.append(chromium.new_page())
+        # JupyterLab gives a theme's stylesheet 1.5 s to arrive, which a busy machine exceeds.
+        late = tabs[0].locator(".jp-Dialog", has_text="Error Loading Theme")
+        tabs[0].add_locator_handler(late, lambda dialog: dialog.locator(".jp-mod-accept").click())
+    page = tabs[0]
     yield page
-    page.close()
+    for other in chromium.pages[1:]:  # the first is the browser's
+        if other is not page:
+            other.close()
+    if request.node.stash.get(_FAILED, False):
+        tabs.clear()
+        page.close()
+    else:
+        close_documents(page)
     end_kernels(lab.address)
 
 
 def end_kernels(address: str) -> None:
-    """Shut down the kernels of a server, so that remains of a test disturb no other test."""
+    """Shut down the kernels of a server, so that a test does not disturb the next one."""
     with urlopen(f"{address}/api/sessions") as reply:
         sessions = json.load(reply)
     for session in sessions:

@@ -1,7 +1,7 @@
 """A JupyterLab server and a Chromium that drives it, for tests and for the README's picture.
 
-The server has configuration, settings and kernels of its own in one folder, listens on 127.0.0.1
-only, and ends with the context.  Its kernels work on the store that the environment names.
+The server keeps its configuration, settings and kernels in one folder, listens only on 127.0.0.1
+and ends with the context.  Its kernels work on the store that the environment names.
 """
 
 from __future__ import annotations
@@ -27,12 +27,28 @@ _THEMES = (
     "@jupyterlab/theme-dark-extension/index.css",
 )
 _START_SECONDS = 90.0
-_PAGE_MILLISECONDS = 60_000.0  # for what a page does in one: others use the processors too
-_READY = """() => {
+_PAGE_MILLISECONDS = 60_000.0  # an idle machine needs 1 s
+_READY = """path => {
     const context = window.jupyterapp?.shell.currentWidget?.sessionContext;
-    return context?.isReady && context.session?.kernel?.status === 'idle'
+    return context?.path === path && context.isReady && context.session?.kernel?.status === 'idle'
         && document.querySelector('.jp-Notebook .jp-Cell');
 }"""
+_OPEN = """async path => {
+    const {commands, shell} = window.jupyterapp;
+    const opened = await commands.execute('docmanager:open', {path});
+    for (const other of [...shell.widgets('main')]) if (other !== opened) other.dispose();
+}"""
+# As in a page that was just loaded: no document, notification, filter or question.
+_CLOSE = """async () => {
+    const {commands, shell} = window.jupyterapp;
+    for (const area of ['main', 'down']) {
+        for (const widget of [...shell.widgets(area)]) widget.dispose();
+    }
+    await commands.execute('apputils:dismiss-notification', {});
+    for (const filter of document.querySelectorAll('.jc-lab-filter')) filter.value = '';
+    return !document.querySelector('.jp-Dialog, .lm-Menu');
+}"""
+_WIDTH, _HEIGHT = 1200, 1000
 # Every code cell has its number, or one has failed and none is still to run.
 _ENDED = r"""() => {
     const cells = window.jupyterapp.shell.currentWidget.content.widgets.map(cell => cell.model);
@@ -68,6 +84,10 @@ def lab_server(
     )
     # All cells are in the page, so that texts and pictures are complete.
     _write_settings(settings / "@jupyterlab/notebook-extension/tracker", windowingMode="none")
+    # No page asks whether JupyterLab is to be built again, which starts Node each time.
+    page_config = work / "config/labconfig/page_config.json"
+    page_config.parent.mkdir(parents=True, exist_ok=True)
+    page_config.write_text('{"buildAvailable": false, "buildCheck": false}')
     port = free_port()
     argv = [
         *(sys.executable, "-m", app, "--no-browser", "--allow-root"),
@@ -91,7 +111,7 @@ def lab_server(
         try:
             address = f"http://127.0.0.1:{port}"
             _wait_for(f"{address}/api/status", server, work / "lab.log")
-            # A page shows a dialog over everything where a theme takes more than some seconds.
+            # A page shows a dialog if a theme takes more than some seconds.
             for theme in _THEMES:
                 _wait_for(f"{address}/lab/api/themes/{theme}", server, work / "lab.log")
             yield address
@@ -131,7 +151,7 @@ def browser(profile: Path) -> Iterator[Any]:
             profile,
             executable_path=CHROMIUM,
             args=list(_FLAGS),
-            viewport={"width": 1200, "height": 1000},
+            viewport={"width": _WIDTH, "height": _HEIGHT},
         )
         context.set_default_timeout(_PAGE_MILLISECONDS)
         try:
@@ -141,7 +161,7 @@ def browser(profile: Path) -> Iterator[Any]:
 
 
 @contextlib.contextmanager
-def browser_page(width: int = 1200, height: int = 1000, scale: float = 1.0) -> Iterator[Any]:
+def browser_page(width: int = _WIDTH, height: int = _HEIGHT, scale: float = 1.0) -> Iterator[Any]:
     """Yield a page of a headless Chromium (Debian's)."""
     from playwright.sync_api import sync_playwright
 
@@ -155,13 +175,28 @@ def browser_page(width: int = 1200, height: int = 1000, scale: float = 1.0) -> I
             browser.close()
 
 
+def open_document(page: Any, address: str, mode: str, name: str) -> None:
+    """Open a document in a mode of JupyterLab, ``doc`` or ``lab``; a page in that mode stays."""
+    if page.url.startswith(f"{address}/{mode}/"):
+        page.evaluate(_OPEN, name)
+    else:
+        page.goto(f"{address}/{mode}/tree/{name}{'?reset' if mode == 'lab' else ''}")
+
+
+def close_documents(page: Any) -> None:
+    """Close all documents of a page; it is loaded again for the next test if it has a dialog."""
+    page.set_viewport_size({"width": _WIDTH, "height": _HEIGHT})
+    if not page.evaluate("() => 'jupyterapp' in window") or not page.evaluate(_CLOSE):
+        page.goto("about:blank")
+
+
 class LabNotebook:
     """One notebook, open in a page in Lab's single-document mode."""
 
     def __init__(self, page: Any, address: str, path: Path) -> None:
         self.page = page
-        page.goto(f"{address}/doc/tree/{path.name}")
-        page.wait_for_function(_READY, timeout=_PAGE_MILLISECONDS)
+        open_document(page, address, "doc", path.name)
+        page.wait_for_function(_READY, arg=path.name, timeout=_PAGE_MILLISECONDS)
 
     def command(self, name: str, **arguments: object) -> None:
         """Execute a command of the application and wait for its end."""
@@ -177,7 +212,7 @@ class LabNotebook:
         )
 
     def run_all(self, timeout: float = 60.0) -> None:
-        """Run all cells and wait until each has its number, or one its error."""
+        """Run all cells and wait until each has its number, or one has failed."""
         self.start_all()
         self.wait_for_end(timeout)
 
@@ -222,9 +257,9 @@ class LabNotebook:
         self.page.wait_for_timeout(300)  # the style sheet is applied a moment later
 
     def photograph(self, target: Path) -> None:
-        """Save a picture of all cells, in a window that is as tall as they are."""
-        # Which cell is the current one is of no interest in a picture.
-        self.page.add_style_tag(
+        """Save a picture of all cells, in a window of their height."""
+        # A picture does not mark the current cell.
+        style = self.page.add_style_tag(
             content=".jp-cell-toolbar, .jp-Collapser { visibility: hidden }"
             ".jp-Cell { border-color: transparent !important; box-shadow: none !important;"
             " outline: none !important }"
@@ -245,3 +280,4 @@ class LabNotebook:
         top, end = first.bounding_box(), last.bounding_box()
         clip = {**top, "y": top["y"] - 6, "height": end["y"] + end["height"] - top["y"] + 12}
         self.page.screenshot(path=target, clip=clip)
+        style.evaluate("style => style.remove()")

@@ -1,8 +1,8 @@
 """Make docs/quick.webp, the README's moving picture: ``scripts/pictures quick``.
 
-Half a minute in JupyterLab: a Dockerfile is written and built, a container started, listed, asked
-and watched, while the panel beside the notebook follows.  Every frame is a photograph of the page.
-Works on a store of its own; needs Pillow (the dependency group "pictures").
+Half a minute in JupyterLab: a Dockerfile is written and built, a container is started, listed,
+queried and watched, and the panel beside the notebook follows.  Every frame is a photograph of
+the page.  It uses a separate store and needs Pillow (the dependency group "pictures").
 """
 
 from __future__ import annotations
@@ -35,7 +35,7 @@ QUALITY = 60
 
 
 class Film:
-    """Frames with the time that each is seen; equal ones in a row are one."""
+    """Frames with their durations; equal frames in a row are merged."""
 
     def __init__(self, page: Any) -> None:
         self._page = page
@@ -43,7 +43,7 @@ class Film:
         self._times: list[int] = []
 
     def take(self, milliseconds: int) -> None:
-        """Photograph the page; its picture is seen for that long."""
+        """Photograph the page; show the picture for this long."""
         frame = self._page.screenshot()
         if self._frames and frame == self._frames[-1]:
             self._times[-1] += milliseconds
@@ -116,7 +116,7 @@ def _play(panel: Panel, page: Any, film: Film, engine: Engine) -> None:
 
 
 def _port() -> int:
-    """Return the port that everybody's examples have, or a free one."""
+    """Return the port that examples usually have, or a free one."""
     with socket.socket() as probe:
         try:
             probe.bind(("127.0.0.1", 8000))

@@ -1,4 +1,4 @@
-"""The panel "Containers" in a real JupyterLab, as its reader uses it."""
+"""The panel "Containers" in a real JupyterLab, as its user sees it."""
 
 from __future__ import annotations
 
@@ -8,10 +8,11 @@ from typing import Any
 from playwright.sync_api import TimeoutError
 
 from tests.browser.conftest import Lab, write_notebook
+from tests.browser.lab import open_document
 
 LOAD = "%load_ext jupyter_containers"
 _AXE = Path(__file__).parents[2] / "labextension/node_modules/axe-core/axe.min.js"
-# The notebook has its kernel, and is the current one: Lab may have opened other things, too.
+# The notebook has a kernel and is activated: Lab may have opened other documents.
 _READY = """name => {
     const {shell} = window.jupyterapp ?? {};
     const found = [...(shell?.widgets('main') ?? [])].find(one => one.title.label === name);
@@ -33,7 +34,7 @@ class Panel:
     def __init__(self, page: Any, lab: Lab, name: str, *cells: str) -> None:
         self.page, self.lab = page, lab
         write_notebook(lab.notebooks / f"{name}.ipynb", *cells)
-        page.goto(f"{lab.address}/lab/tree/{name}.ipynb?reset")
+        open_document(page, lab.address, "lab", f"{name}.ipynb")
         try:
             page.wait_for_function(_READY, arg=f"{name}.ipynb", timeout=60_000)
         except TimeoutError as error:
@@ -47,7 +48,7 @@ class Panel:
         )
 
     def start(self, name: str) -> None:
-        """Execute a command that takes its time."""
+        """Execute a command without waiting for its end."""
         self.page.evaluate(
             "name => { window.jupyterapp.commands.execute(name); }",
             name,
@@ -59,7 +60,7 @@ class Panel:
         self.row("bridge").wait_for(timeout=15_000)
 
     def row(self, text: str, within: str = "") -> Any:
-        """Return the first row with a text; ``within`` is the beginning of its key."""
+        """Return the first row with a text and a key that begins with ``within``."""
         keys = f'[data-key^="{within}"]' if within else ""
         rows = self.page.locator(f".jc-lab-panel .jc-lab-row{keys}")
         return rows.filter(has_text=text).first

@@ -1,6 +1,6 @@
 """Make docs/panel.png, a picture of the panel: ``scripts/pictures panel``.
 
-It works on a store of its own, with images that have next to nothing in them.
+It uses a separate store, with almost empty images.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""A place to take pictures in: a store, a Lab and a page of their own."""
+"""A place to take pictures: a separate store, Lab and page."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from tests.integration.engine_fixtures import Place, demolish
 
 @contextmanager
 def studio(width: int, height: int, scale: float) -> Iterator[tuple[Any, Lab, Engine]]:
-    """Yield an empty page, a Lab, and the engine of its store, in which busybox is."""
+    """Yield an empty page, a Lab, and the engine of its store, which contains busybox."""
     with tempfile.TemporaryDirectory(ignore_cleanup_errors=True) as folder:
         work = Path(folder)
         place, notebooks = Place.under(work), work / "notebooks"

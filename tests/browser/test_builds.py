@@ -1,4 +1,4 @@
-"""Builds in a real JupyterLab: while they run, and when they fail."""
+"""Builds in a real JupyterLab: in progress, and failed."""
 
 from __future__ import annotations
 
@@ -55,7 +55,7 @@ def test_running_steps_show_their_last_lines_and_stay_where_they_are(notebook: A
     shown = opened.outputs("%%dockerfile")
     until(lambda: re.search(r"^left 1\d of", shown.inner_text(), re.M))
     running = shown.inner_text()
-    # The last eight lines of one, the last state of the other's line, and no step that only waits.
+    # Eight lines of one step, the other's line in its last state, and no step that waits.
     assert len(re.findall(r"^left \d+ of many lines", running, re.M)) == 8
     assert len(re.findall(r"^right \d+$", running, re.M)) == 1
     assert "COPY" not in running.partition("[right 2/2]")[2]
@@ -93,7 +93,7 @@ def test_a_pull_shows_its_progress_in_one_calm_display(notebook: Any, lab: Lab) 
     drawn = page.evaluate("() => window.drawn")
     seconds = (drawn[-1] - drawn[0]) / 1000
     assert seconds > 1
-    # One that is drawn makes a few mutations, in one frame.
+    # One redraw makes several mutations, in one frame.
     frames = {round(moment / 50) for moment in drawn}
     assert len(frames) <= 10 * seconds + 5
     ended = len(drawn)

@@ -1,4 +1,4 @@
-"""Compose files in JupyterLab: written with help, brought up in a cell, seen in the panel."""
+"""Compose files in JupyterLab: assistance, applications in a cell, their view in the panel."""
 
 from __future__ import annotations
 
@@ -66,7 +66,7 @@ def test_compose_files_are_written_with_help(lab: Lab, page: Any, engine: Engine
     panel = Panel(page, lab, "compose_text", CELL, "RUN = 1")
     cell = page.locator(".jp-CodeCell").first
     key = cell.locator(".cm-line span", has_text="image").first
-    until(lambda: key.count() > 0)  # YAML has colours of its own
+    until(lambda: key.count() > 0)  # YAML is highlighted
     panel.load()
     marked = page.locator(".cm-lintRange-error")
     marked.first.wait_for(timeout=10_000)
@@ -77,7 +77,7 @@ def test_compose_files_are_written_with_help(lab: Lab, page: Any, engine: Engine
     key.hover()
     page.locator(".jc-lab-help").get_by_text("The image;").wait_for()
 
-    # The mistakes of the whole come when those of single keys are gone.
+    # Errors of the whole file are shown once single keys are right.
     cell.locator(".cm-line", has_text="comand").click()
     page.keyboard.press("End")
     page.keyboard.press("Shift+Home")
@@ -100,7 +100,7 @@ def test_compose_files_are_written_with_help(lab: Lab, page: Any, engine: Engine
     editor.click()
     page.keyboard.press("Control+End")
     page.keyboard.type("dep")
-    # A key so soon after it has opened would go to the text.
+    # A key press right after the list has opened would go to the text.
     page.locator(".cm-tooltip-autocomplete").get_by_text("depends_on:").click()
     page.keyboard.type(" [wb]")
     error = page.locator(".jp-FileEditor .cm-lintRange-error")

@@ -13,7 +13,7 @@ from tests.browser.conftest import Lab
 from tests.browser.test_terminal import LOAD
 from tests.integration.waiting import until
 
-# Later cells wait until a file exists: until then, everything happens while a cell runs.
+# This cell runs until a file exists; the views must be live during that time.
 BUSY = "import os, time\nwhile not os.path.exists('go'): time.sleep(0.05)"
 # The number of widgets that the kernel keeps.
 KEPT = (
@@ -115,14 +115,14 @@ def test_an_explanation_follows_its_container(
     until(lambda: page.locator("td", has_text="sleep 1000").count() == 2)
     shop.containers.remove("till", force=True)
     until(lambda: page.get_by_text("removed; this is how it was seen last").count() == 2)
-    assert sections.count() == 2  # as at the last look, which may be after the end
+    assert sections.count() == 2  # as last seen, maybe after the end
     assert page.locator(".jc-frame-notice:visible").count() == 0
 
     (lab.notebooks / "go").touch()
     opened.wait_for_end()
     opened.command("notebook:clear-all-cell-outputs")
     until(lambda: page.locator(".jc-explain-sections").count() == 0)
-    # The views of a cell that was cleared have gone; the kernel lets go of the widget.
+    # The cell was cleared, so the kernel drops the widget.
     until(lambda: kept(opened) == 0, 15)
 
 

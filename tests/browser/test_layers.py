@@ -1,4 +1,4 @@
-"""The layers of an image in a real JupyterLab: trees that unfold, search, the largest first."""
+"""The layers of an image in a real JupyterLab: file trees, search and sorting by size."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ def test_the_layers_of_an_image_unfold(notebook: Any, lab: Lab) -> None:
     assert "wasted" in second.locator("summary").first.inner_text()
     assert second.locator(".jc-layers-entries").inner_text() == ""
     second.locator("summary").first.click()
-    # Folders with one entry open by themselves, down to where there is a choice.
+    # Folders with one entry unfold by themselves, down to the first with several.
     second.locator(".jc-layers-name", has_text="a.txt").first.wait_for()
 
     def order() -> list[str]:

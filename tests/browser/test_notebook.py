@@ -1,4 +1,4 @@
-"""A notebook in a real JupyterLab, from its reader's view, while it runs and afterwards."""
+"""A notebook in a real JupyterLab as its user sees it, during its run and afterwards."""
 
 from __future__ import annotations
 
@@ -97,7 +97,7 @@ def test_the_first_steps_read_well_in_both_themes(notebook: Any, lab: Lab) -> No
     assert "Traceback" not in shown
     assert f"127.0.0.1:{port}->8000/tcp" in opened.outputs("%container ps").inner_text()
     assert "b'<h1>hello</h1>\\n'" in shown
-    # The charts go on: the container may have ended when all cells have.
+    # The charts continue; the container may have ended before the last cell.
     assert "/ 512MiB" in "".join(opened.output_of(8)["text/plain"])
 
     build = opened.outputs("%%dockerfile").locator(".jp-OutputArea-output")

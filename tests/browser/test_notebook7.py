@@ -26,7 +26,7 @@ _READY = """() => {
 
 @pytest.fixture
 def address(lab: Lab, tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
-    """A Notebook 7 on the store of the tests."""
+    """Yield the address of a Notebook 7 on the store of the tests."""
     work = tmp_path_factory.mktemp("seven")  # short: kernels listen on sockets in it
     environ = {
         **lab.place.variables,
@@ -49,7 +49,7 @@ def test_cells_widgets_and_the_panel(lab: Lab, page: Any, engine: Engine, addres
     page.get_by_role("menuitem", name="Show Containers").click()
     row = page.locator('.jc-lab-row[data-key^="containers/"]', has_text="beside")
     row.wait_for(timeout=15_000)
-    # There is no room for tabs beside the notebook: views are below it, large enough to read.
+    # Notebook 7 has no room for tabs: views are below the notebook, large enough to read.
     for entry, text in (("Logs", "began"), ("Terminal", "/ #")):
         row.click(button="right")
         page.get_by_role("menuitem", name=entry, exact=True).click()

@@ -85,7 +85,7 @@ def test_keys_reach_everything_and_both_themes_are_readable(
     page.keyboard.press("Shift+F10")
     page.get_by_role("menuitem", name="Inspect").wait_for()
     chosen = page.locator(".lm-Menu-item.lm-mod-active")
-    for _ in range(12):  # the pointer may rest on an entry, where the keys then begin
+    for _ in range(12):  # the keys begin at an entry below the pointer
         page.keyboard.press("ArrowDown")
         if "Inspect" in chosen.inner_text():
             break
@@ -101,7 +101,7 @@ def test_keys_reach_everything_and_both_themes_are_readable(
     page.keyboard.press("Home")
     page.keyboard.press("ArrowLeft")
     until(lambda: panel.names("containers") == [])
-    # Which sections are folded is a setting: it is so in the next page, too.
+    # Folded sections are a setting, which the next page has too.
     settings = lab.notebooks.parent / "settings/jupyter-containers-engine/panel.jupyterlab-settings"
     until(lambda: settings.exists() and '"containers"' in settings.read_text())
     page.keyboard.press("ArrowRight")
@@ -181,7 +181,7 @@ def test_a_page_that_crashed_leaves_nothing_after_the_next_one(
     asked = f"[len(get_ipython().jupyter_containers_panel), {threads}]"
     before = _value(page, asked)
     assert before.startswith("[1, ")
-    # As in a crash, nothing of the page hears that it goes.
+    # As in a crash, no listener is called at the end of the page.
     page.evaluate(
         "() => window.addEventListener('pagehide', one => one.stopImmediatePropagation(), true)"
     )
@@ -254,7 +254,7 @@ def test_dockerfile_cells_are_written_built_and_run(lab: Lab, page: Any, engine:
     keyword = "el => getComputedStyle(el).fontWeight"
     until(lambda: cell.locator(".cm-line span", has_text="RUN").first.evaluate(keyword) != "400")
     panel.load()
-    # Findings of the checks are marked at their lines, also in a cell that already existed.
+    # Warnings are marked at their lines, in existing cells too.
     page.locator(".cm-lintRange-warning").wait_for(timeout=10_000)
     assert page.locator(".cm-lintRange-warning").all_inner_texts() == ["MAINTAINER someone"]
     cell.locator(".cm-line", has_text="CMD").locator("span").first.hover()
@@ -287,7 +287,7 @@ def test_dockerfile_cells_are_written_built_and_run(lab: Lab, page: Any, engine:
     assert "the command changed" in steps.get_by_role("row", name="[3/4] RUN").inner_text()
     assert len(engine.builds.history()) == builds
 
-    # Another text of the cell is another language.
+    # Another text makes the cell another language.
     page.get_by_role("tab", name="panel_cells.ipynb").click()
     cell.locator(".cm-content").click()
     page.keyboard.press("Control+a")

@@ -1,4 +1,4 @@
-"""Registries in the panel: logins of cells and of the panel, a push that is refused and goes on."""
+"""Registries in the panel: logins in cells and in the panel, a refused push that is retried."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Published ports as links that a reader clicks, through jupyter-server-proxy."""
+"""Published ports are links through jupyter-server-proxy."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""A saved notebook, opened again when its kernel has gone."""
+"""A saved notebook, reopened without its kernel."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""``run -it`` and ``exec -it`` in a cell: a real terminal that a person types in."""
+"""``run -it`` and ``exec -it`` in a cell: a real terminal with keyboard input."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ _SCREEN = ".jc-screen .xterm-rows"
 
 
 class Typist:
-    """Someone at the first terminal of a notebook."""
+    """Types into the first terminal of a notebook and reads its screen."""
 
     def __init__(self, opened: LabNotebook) -> None:
         self.page = opened.page
@@ -50,7 +50,7 @@ def test_a_shell_in_a_cell(notebook: Any, lab: Lab) -> None:
     typist.type("echo sum-$((40+2)); stty size\n")
     typist.sees("sum-42")
     rows, columns = (int(n) for n in re.findall(r"^(\d+) (\d+)\s*$", typist.screen(), re.M)[0])
-    assert columns > 80  # as wide as its place, not a guess
+    assert columns > 80  # as wide as the cell, not a default
 
     # The program is notified of a narrower window.
     opened.page.set_viewport_size({"width": 800, "height": 1000})

@@ -1,4 +1,4 @@
-"""Every widget in two views of one page, and its remains after its cell is cleared."""
+"""Every widget in two views of one page; nothing is left after its cell is cleared."""
 
 from __future__ import annotations
 
@@ -62,7 +62,7 @@ def test_the_statistics(opened: LabNotebook) -> None:
     charts = opened.page.locator(".jc-chart", has_text="Processes")
     until(lambda: charts.count() == 2)
     paths = charts.locator("svg path")
-    # Both move: a line has as many points as seconds have gone by.
+    # Both are live: a line gets a point every second.
     until(lambda: all(len(d.split("L")) > 2 for d in drawn(paths)) and paths.count() == 2)
     opened.page.get_by_role("button", name="Pause").first.click()
     before = drawn(paths)
@@ -82,7 +82,7 @@ def test_the_layers(opened: LabNotebook) -> None:
     until(lambda: layers.count() == 2)
     layers.last.locator("summary").first.click()
     layers.last.locator(".jc-layers-name", has_text="bin/").first.wait_for()
-    # Each view unfolds by itself.
+    # Views are unfolded independently.
     assert layers.first.locator(".jc-layers-name").count() == 0
     closed(opened)
 

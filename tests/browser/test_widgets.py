@@ -121,8 +121,8 @@ def test_the_dashboard_shows_and_acts(notebook: Any, lab: Lab) -> None:
     address = urljoin(lab.address, link.get_attribute("href"))  # through jupyter-server-proxy
     assert urlopen(address).read() == b"hello\n"
     site.locator("svg path").first.wait_for(state="attached")
-    # The side panel may be open, from a test before; and "Up Less than a second" is longer than
-    # what stands there from then on.
+    # An earlier test may have left the side panel open; and "Up Less than a second" is longer
+    # than the later texts.
     page.set_viewport_size({"width": 1600, "height": 1000})
     until(
         lambda: page.evaluate(

@@ -33,7 +33,7 @@ def site(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 class _Links(HTMLParser):
-    """The links and images of a page, and the places in it."""
+    """The links, images and anchors of a page."""
 
     def __init__(self, page: Path) -> None:
         super().__init__()
@@ -83,7 +83,7 @@ def test_every_verb_and_option_is_in_the_reference(site: Path) -> None:
 
 def test_symptoms_are_quoted_as_the_product_says_them() -> None:
     source = "\n".join(file.read_text() for file in (ROOT / "jupyter_containers").rglob("*.py"))
-    # Texts of f-strings: the parts in braces match anything.
+    # The braces of f-strings match anything.
     told = re.sub(r'"\s*\n\s*f?"', "", re.sub(r"\{[^{}]*\}", "\0", source))
     lines = (DOCS / "troubleshooting.md").read_text().splitlines()
     terms = [line for line, after in pairwise(lines) if after.startswith(": ")]

@@ -1,7 +1,7 @@
-"""The recipes for teachers convert the course to the formats of the graders.
+"""The recipes for teachers convert the course to the formats of otter and nbgrader.
 
-The graders are no dependency (they bring several hundred MB): the recipes were tried with
-the versions that the page names.
+The graders are not installed (several hundred MB); the recipes were tested with the versions that
+the page names.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ from tests.notebooks.course import LESSONS, NOTEBOOKS
 
 PAGE = Path(__file__).resolve().parents[2] / "docs/guides/teaching.md"
 QUESTION = ["BEGIN QUESTION", "BEGIN SOLUTION", "END SOLUTION", "BEGIN TESTS", "END TESTS"]
-# The last chapter's check awaits its own grader, which a test of otter cannot do.
+# The last chapter's check uses await, which a test of otter cannot.
 CHAPTERS = LESSONS[:-1]
 
 

@@ -12,7 +12,7 @@ from tests.integration.engine_fixtures import Place, demolish
 
 @pytest.fixture(scope="session")
 def place(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Place]:
-    """Yield where the notebooks' store is; its containers and networks go at the end."""
+    """Yield the notebooks' store; remove its containers and networks at the end."""
     if os.geteuid() != 0:
         pytest.skip("needs root: mount namespaces, networks and cgroups")
     place = Place.under(tmp_path_factory.mktemp("notebooks"))

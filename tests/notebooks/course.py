@@ -1,9 +1,10 @@
-"""The lessons of the course, and how a test runs one and reads it."""
+"""Run a lesson of the course and read its outputs."""
 
 from __future__ import annotations
 
 import re
 import sys
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -24,7 +25,7 @@ _PUBLISHED = re.compile(_BEFORE + r"(\d{4,5})\b")
 
 @dataclass(frozen=True)
 class Lesson:
-    """A lesson that was run, with the answers to its exercises."""
+    """A lesson after its run, with the answers to its exercises."""
 
     notebook: nbformat.NotebookNode
 
@@ -36,12 +37,12 @@ class Lesson:
         raise AssertionError(f"no cell contains {source!r}")
 
     def cell(self, id: str) -> nbformat.NotebookNode:
-        """Return the cell of that name."""
+        """Return the cell with this ID."""
         [cell] = [cell for cell in self.notebook.cells if cell.get("id") == id]
         return cell
 
     def named(self, id: str) -> str:
-        """Return the text below the cell of that name."""
+        """Return the text below the cell with this ID."""
         return text_below(self.cell(id))
 
 
@@ -59,7 +60,7 @@ def text_below(cell: nbformat.NotebookNode) -> str:
 
 
 def argv_of(name: str, folder: Path) -> list[str]:
-    """Copy a lesson into ``folder``, with free ports; return a function that runs it there."""
+    """Copy a lesson with free ports into ``folder``; return the command that runs it there."""
     texts = {
         f"{name}.ipynb": (NOTEBOOKS / f"{name}.ipynb").read_text(),
         f"{name}.md": (NOTEBOOKS / "answers" / f"{name}.md").read_text(),
@@ -75,10 +76,44 @@ def argv_of(name: str, folder: Path) -> list[str]:
 
 
 def result_of(name: str) -> str:
-    """Return the name of the file in which a run leaves its result."""
+    """Return the name of the file to which a run writes its result."""
     return f"{name}.done.ipynb"
 
 
 def lesson_in(folder: Path, name: str) -> Lesson:
-    """Return the lesson that a run has left in ``folder``."""
+    """Return the lesson that a run wrote to ``folder``."""
     return Lesson(nbformat.read(folder / result_of(name), as_version=4))
+
+
+def shows(lesson: Lesson, expected: Mapping[str, Sequence[str]]) -> None:
+    """Check that the text below each cell (named by a part of it) matches regular expressions."""
+    for source, patterns in expected.items():
+        text = lesson.output(source)
+        for pattern in patterns:
+            assert re.search(pattern, text, re.MULTILINE), f"{pattern!r} below {source!r}:\n{text}"
+
+
+def exercises_work(lesson: Lesson) -> None:
+    """Check that an exercise gets a verdict without an answer, and passes with one."""
+    checks = [cell.id for cell in lesson.notebook.cells if cell.get("id", "").startswith("check-")]
+    assert len(checks) >= 2
+    for check in checks:
+        verdict = lesson.named(check)
+        assert re.search(r"^✗ .{8,}(\n +hint: .{8,})?$", verdict, re.MULTILINE), verdict
+        assert "Traceback" not in verdict
+        passed = lesson.named(check.replace("check", "passed"))
+        assert "✓" in passed
+        assert "✗" not in passed
+        # nbgrader gives no point if stderr has text, and takes a cell's value as its points.
+        for output in lesson.cell(check.replace("check", "passed")).outputs:
+            assert output.output_type != "execute_result"
+            assert output.get("name") != "stderr", output.text
+
+
+def shows_no_traceback(lesson: Lesson) -> None:
+    """Check that only exercises without an answer fail, and those with a verdict."""
+    for cell in lesson.notebook.cells:
+        for output in cell.get("outputs", []):
+            if output.output_type == "error":
+                assert cell.id.startswith("check-")
+                assert "Traceback" not in "\n".join(output.traceback)

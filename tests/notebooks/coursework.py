@@ -1,8 +1,8 @@
-"""Run a lesson as its reader does: ``coursework.py NOTEBOOK ANSWERS TARGET``.
+"""Run a lesson as a learner does: ``coursework.py NOTEBOOK ANSWERS TARGET``.
 
-Every exercise is left as it is first: its check must say what is missing.  Then the answer is given
+Each check is run first without an answer and must name what is missing; then the answer is added
 and the check must pass.  TARGET is the notebook with its outputs and with the answers; the status
-is 1 at the first cell that does otherwise.
+is 1 if a cell behaves differently.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ from traitlets.config import Config
 
 
 class NotAsTaughtError(Exception):
-    """A check has passed without an answer, or failed in another way than with a verdict."""
+    """A check has passed without an answer, or failed without a verdict."""
 
 
 def main(source: str, answers: str, target: str) -> int:
@@ -52,7 +52,7 @@ def main(source: str, answers: str, target: str) -> int:
 def take(
     client: NotebookClient, cell: nbformat.NotebookNode, answers: dict[str, list[str]]
 ) -> None:
-    """Run one cell of the lesson; after a check's first run its exercise is answered."""
+    """Run one cell of the lesson; run a check once without and once with the answer."""
     if not cell.id.startswith("check-"):
         run(client, cell)
         return

@@ -1,6 +1,6 @@
 """Notebooks run in real kernels, on a store that the test names.
 
-The kernel talks over sockets in a folder of its own, so that runs at the same time never meet.
+The kernel listens on sockets in a private folder, so that simultaneous runs do not collide.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ from tests.integration.engine_fixtures import Place
 
 
 def environment(place: Place) -> dict[str, str]:
-    """Return the environment in which the default engine is the one of ``place``."""
+    """Return an environment whose default engine uses the store of ``place``."""
     return {
         **os.environ,
         **place.variables,
@@ -48,7 +48,7 @@ def kernel(place: Place, folder: Path, **variables: str) -> Iterator[NotebookCli
 
 
 def run_cell(client: NotebookClient, source: str) -> list[nbformat.NotebookNode]:
-    """Return the outputs of one more cell."""
+    """Append a cell, run it and return its outputs."""
     cell = nbformat.v4.new_code_cell(source)
     client.nb.cells.append(cell)
     client.execute_cell(cell, len(client.nb.cells) - 1)

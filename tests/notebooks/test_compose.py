@@ -1,4 +1,4 @@
-"""``%%compose`` in a kernel: brought up, gone on with, failed, followed, taken down."""
+"""``%%compose`` in a kernel: up, changes, failures, logs, down."""
 
 from __future__ import annotations
 
@@ -56,7 +56,7 @@ def test_the_cell_ends_when_all_is_ready(notebook: NotebookClient) -> None:
     assert "the job is done" in output(notebook, "print(*(line.text for line in app.logs('job')))")
     [shown] = run_cell(notebook, "app")
     assert "<svg" in shown.data["text/html"]
-    # Nothing has changed: nothing is made again.
+    # Nothing has changed: nothing is recreated.
     container = "print(app['db'].container.id)"
     before = output(notebook, container)
     output(notebook, f"%%compose -p shop --interpolate{WEB}")

@@ -1,4 +1,4 @@
-"""An image built cell by cell in a real kernel: places in the series are cells, not prompts."""
+"""An image built cell by cell in a real kernel: steps belong to cells, not to prompt numbers."""
 
 from __future__ import annotations
 
@@ -115,7 +115,7 @@ def test_a_forecast_evaluates_nothing_of_a_cell(run: Run) -> None:
     said = run("ask", f"{ask.splitlines()[0]}\n{caught}")
     assert "its value is known only when the cell runs" in said
     assert "[]" in run("look", "import pathlib; print([*pathlib.Path().glob('ran-*')])")
-    # Even after a run, since the expression may have another value then.
+    # Even after a run, since the value of the expression may have changed.
     cell = "%%dockerfile --continue --interpolate\nRUN echo {{word}} > /f\nRUN echo more > /g"
     run("second", cell)
     said = run("ask", ask.format(cell))

@@ -162,5 +162,5 @@ def test_an_interrupt_is_answered_at_once_with_one_line(
     assert shown in text_of(outputs[:-1])
     [line] = outputs[-1].traceback
     assert re.fullmatch(rf"KeyboardInterrupt: \w+ was interrupted: .*{kept}", line)
-    # The store is shared with notebooks that check their own remains.
+    # Other notebooks on this store check that they leave nothing behind.
     run_cell(client, "%container container prune -f")

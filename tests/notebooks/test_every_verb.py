@@ -1,6 +1,6 @@
 """Every verb of the grammar in cells of a real kernel: execution, output, and help.
 
-The cells are one story, told in order on one store; what a verb needs, those before it have made.
+The cells run in order on one store; each verb uses the objects that earlier ones created.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ from tests.integration.engine_fixtures import Place, demolish
 from tests.notebooks.kernels import kernel, run_cell, text_of
 from tests.ports import free_port
 
-# A cell, and a word of its output: "" for any output, "!" before the word of an error.
+# Verb, cell, and a pattern for its output: "" matches any output, "!" marks an error.
 STORY: list[tuple[str, str, str]] = [
     ("version", "%container version", "Version"),
     ("info", "%container info", "Containers"),
@@ -110,7 +110,7 @@ STORY: list[tuple[str, str, str]] = [
     ("store unshare", "%container store unshare --store shelf busybox", "Untagged"),
     ("store map", "%container store map nobody-here", "! nobody-here"),
     ("store unmap", "%container store unmap nobody-here", "! nobody-here"),
-    # For real in its own tests, with an image that has Python.
+    # These succeed in their own tests, with an image that has Python.
     ("kernel install", "%container kernel install busybox", "! busybox has no Python"),
     ("kernel rm", "%container kernel rm nothing-here", "! nothing-here"),
     ("session start", "%container session start busybox", "! has no python3 or python"),
@@ -172,7 +172,7 @@ services:
     command: sh -c "echo made; sleep 1"
 volumes: {data: }
 """
-# The objects that a verb needs.
+# Cells that create the objects of a verb.
 BEFORE = {
     "compose version": f"import os, pathlib; os.environ['COMPOSE_PROJECT_NAME'] = 'one'\n"
     f"pathlib.Path('compose.yaml').write_text({APPLICATION!r})",

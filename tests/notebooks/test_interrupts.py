@@ -1,4 +1,4 @@
-"""The stop button of a real kernel: answered with one line, clean, pressed once or twice."""
+"""Interrupts of a real kernel, single and repeated: one line is shown and nothing is left."""
 
 from __future__ import annotations
 
@@ -91,7 +91,7 @@ def test_a_press_is_answered_with_one_line(
         for _ in range(presses):
             pressed.append(time.monotonic())
             os.kill(client.km.provisioner.pid, signal.SIGINT)
-            # As fast as a person can: while the first is answered, and right after.
+            # As fast as a person can: during the first one's handling, and right after.
             time.sleep(0.15)
 
     presser = threading.Thread(target=press)
@@ -100,13 +100,13 @@ def test_a_press_is_answered_with_one_line(
     answered = time.monotonic()
     presser.join()
     assert pressed[0] < answered, text_of(outputs)
-    assert answered - pressed[0] < 3  # the figure (200 ms) is the bench's
+    assert answered - pressed[0] < 3  # the benchmark has the figure (200 ms)
     lines = outputs[-1].traceback
     assert re.fullmatch(f"KeyboardInterrupt: {words}", lines[0]), lines
     assert len(lines) == 1
     assert [container.name for container in engine.containers(all=True)] == ["ticks"]
     assert settled(engine, before) == {}
-    # Nothing is in the way of the next command.
+    # The next command works.
     shown = run_cell(client, "%container run --rm --network none busybox echo on")
     assert text_of(shown) == "on\n"
 

@@ -1,4 +1,4 @@
-"""A notebook whose kernel runs in a container, looked after by jupyter_client."""
+"""A notebook whose kernel runs in a container, managed by jupyter_client."""
 
 from __future__ import annotations
 
@@ -171,7 +171,7 @@ def test_values_of_variables_stand_on_no_command_line(
 
 
 def _watch(seen: set[str], ended: threading.Event) -> None:
-    """Note the words of all command lines that tell of this test, as any user could."""
+    """Record this test's words in all command lines, which any user can read."""
     while not ended.wait(0.01):
         for folder in Path("/proc").glob("[0-9]*"):
             with suppress(OSError):

@@ -1,4 +1,4 @@
-"""``magics enable``: kernels that have the magics from their start on, and ``disable``."""
+"""``magics enable`` and ``disable``: whether kernels start with the magics."""
 
 from __future__ import annotations
 
@@ -82,7 +82,7 @@ def test_a_kernel_without_the_package_starts_as_ever(tmp_path: Path) -> None:
 def test_for_everybody_who_uses_an_environment(tmp_path: Path) -> None:
     subprocess.run([sys.executable, "-m", "venv", "--without-pip", tmp_path / "venv"], check=True)
     [site] = (tmp_path / "venv").glob("lib/python3*/site-packages")
-    # Its packages are those of this environment, and this clone.
+    # It uses the packages of this environment, and this clone.
     (site / "other.pth").write_text("\n".join(path for path in sys.path if path))
     python = tmp_path / "venv/bin/python"
     home = {**os.environ, "HOME": str(tmp_path), "IPYTHONDIR": str(tmp_path / "ipython")}

@@ -1,4 +1,4 @@
-"""The quickstart notebook, run by the script that ``scripts/demo`` runs it with."""
+"""The quickstart notebook, run by the script that ``scripts/demo`` uses."""
 
 from __future__ import annotations
 
@@ -11,18 +11,28 @@ from pathlib import Path
 import nbformat
 import pytest
 
+from tests.integration.bases import BaseImages
 from tests.integration.engine_fixtures import Place
+from tests.notebooks.course import (
+    Lesson,
+    argv_of,
+    exercises_work,
+    lesson_in,
+    shows,
+    shows_no_traceback,
+)
 from tests.notebooks.kernels import environment, text_of
 from tests.ports import free_port
 
 REPOSITORY = Path(__file__).parents[2]
 NOTEBOOK = REPOSITORY / "notebooks/00_quickstart.ipynb"
+BASES = ("busybox", "debian:bookworm-slim", "python:3.11-slim")
 PORTS = ("8000", "8001", "8002", "5000")
 
 
 @dataclass(frozen=True)
 class Run:
-    """A run of the notebook: the result and the script's output."""
+    """The result of a run and the script's output."""
 
     notebook: nbformat.NotebookNode
     path: Path
@@ -37,7 +47,9 @@ class Run:
 
 
 @pytest.fixture(scope="module")
-def run(place: Place, tmp_path_factory: pytest.TempPathFactory) -> Run:
+def run(place: Place, base_images: BaseImages, tmp_path_factory: pytest.TempPathFactory) -> Run:
+    with place.engine() as engine:
+        base_images.bring(engine, *BASES)
     folder = tmp_path_factory.mktemp("quickstart")
     source, target = folder / "quickstart.ipynb", folder / "result.ipynb"
     source.write_text(on_free_ports(NOTEBOOK.read_text()))
@@ -51,7 +63,7 @@ def run(place: Place, tmp_path_factory: pytest.TempPathFactory) -> Run:
 
 
 def on_free_ports(text: str) -> str:
-    """Return the notebook with free ports in place of those it publishes."""
+    """Return the notebook with its published ports replaced by free ones."""
     for port in PORTS:
         ours = free_port()
         text = re.sub(rf"(-p |localhost:|port_answers\(){port}\b", rf"\g<1>{ours}", text)
@@ -61,7 +73,7 @@ def on_free_ports(text: str) -> str:
 def test_every_cell_ran_and_none_shows_a_traceback(run: Run) -> None:
     code = [cell for cell in run.notebook.cells if cell.cell_type == "code"]
     assert all(cell.execution_count for cell in code)
-    # The exercises are left as they are: their checks say so, and the run goes on.
+    # The exercises are unanswered: their checks fail, and the run continues.
     checks = [cell for cell in code if cell.id.startswith("check-")]
     assert [cell.outputs[0].ename for cell in checks] == ["NotYetError", "NotYetError"]
     outputs = [output for cell in code if cell not in checks for output in cell.outputs]
@@ -124,19 +136,28 @@ def test_it_reads_well_without_a_kernel(run: Run) -> None:
     assert "widget-view" not in html
 
 
-def test_a_second_run_takes_seconds(run: Run, place: Place, tmp_path: Path) -> None:
-    source, target = tmp_path / "quickstart.ipynb", tmp_path / "result.ipynb"
-    source.write_text(on_free_ports(NOTEBOOK.read_text()))
-    project = run.path.parent / "my-python-app"
-    (tmp_path / "my-python-app").symlink_to(project)
-    script = [sys.executable, str(REPOSITORY / "scripts/run_notebook.py"), source, target]
+@pytest.fixture(scope="module")
+def answered(run: Run, place: Place, tmp_path_factory: pytest.TempPathFactory) -> Lesson:
+    """Return a second run on the same store, with the exercises answered."""
+    folder = tmp_path_factory.mktemp("answered")
+    (folder / "my-python-app").symlink_to(run.path.parent / "my-python-app")
+    argv, environ = argv_of(NOTEBOOK.stem, folder), environment(place)
     done = subprocess.run(
-        script, env=environment(place), capture_output=True, text=True, timeout=120, check=False
+        argv, env=environ, capture_output=True, text=True, timeout=300, check=False
     )
     assert done.returncode == 0, done.stdout + done.stderr
-    again = Run(nbformat.read(target, as_version=4), target, done.stdout)
-    build = again.output("%%dockerfile -t my-python-app")
-    assert "pip install --no-cache-dir -r requirements.txt · CACHED" in build
+    return lesson_in(folder, NOTEBOOK.stem)
+
+
+def test_a_second_run_takes_seconds(answered: Lesson) -> None:
+    cached = "pip install --no-cache-dir -r requirements.txt · CACHED"
+    assert cached in answered.output("%%dockerfile -t my-python-app")
+    shows(answered, {'print(f"""built': ("built   my-python-app:latest", "pulled  it back")})
+
+
+def test_its_exercises_can_be_answered(answered: Lesson) -> None:
+    exercises_work(answered)
+    shows_no_traceback(answered)
 
 
 def test_the_notebook_in_the_tree_has_no_outputs() -> None:

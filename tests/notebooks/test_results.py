@@ -1,4 +1,4 @@
-"""Results of cells are Python values that show themselves, in a real kernel."""
+"""Results of cells are Python values with a display, in a real kernel."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from nbclient import NotebookClient
 from tests.integration.engine_fixtures import Place
 from tests.notebooks.kernels import kernel, run_cell, text_of
 
-# Letters of numpy: times, whole numbers, floats, truths.
+# numpy's letters: times, integers, floats, booleans.
 FRAMES = {
     "images": {"created": "M", "size": "i"},
     "history busybox": {"created": "M", "size": "i", "empty_layer": "b"},

@@ -37,7 +37,7 @@ def test_cells_share_variables_there_and_show_what_they_show(client: NotebookCli
     assert outputs[0].text == "said\n"
     assert outputs[1].data["text/html"] == "<b>bold</b>"
     assert outputs[2].data["text/plain"] == "42"
-    assert run_cell(client, "x")[0].ename == "NameError"  # the notebook's variables are others
+    assert run_cell(client, "x")[0].ename == "NameError"  # the notebook has its own variables
     assert "there" in text_of(run_cell(client, "%container session ls"))
 
 

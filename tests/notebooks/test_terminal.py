@@ -1,4 +1,4 @@
-"""IPython in a terminal lends a container that very terminal."""
+"""A container that IPython starts in a terminal uses the same terminal."""
 
 from __future__ import annotations
 

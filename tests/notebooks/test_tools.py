@@ -1,4 +1,8 @@
-"""Tools that run notebooks see a failure of a container, a build or a pull, and stop there."""
+"""Tools that run notebooks see a failure of a container, a build or a pull, and stop there.
+
+To a tool all failures are the same: the kernel's reply to a cell is an error.  So each kind of
+failure is tried in a kernel, and each tool with one kind.
+"""
 
 from __future__ import annotations
 
@@ -6,12 +10,13 @@ import subprocess
 import sys
 from collections.abc import Sequence
 from pathlib import Path
+from typing import Any
 
 import nbformat
 import pytest
 
 from tests.integration.engine_fixtures import Place
-from tests.notebooks.kernels import environment
+from tests.notebooks.kernels import environment, kernel, run_cell
 
 TOOLS = {
     "jupyter execute": ["jupyter", "execute", "--output", "out.ipynb", "book.ipynb"],
@@ -38,7 +43,7 @@ def ran(place: Place, folder: Path, tool: str, cells: Sequence[str]) -> tuple[in
         metadata={"kernelspec": {"name": "python3", "display_name": "Python 3"}},
     )
     nbformat.write(notebook, folder / "book.ipynb")
-    # Kernels over sockets in a folder of their own: runs at the same time never meet.
+    # Kernels listen on sockets in a private folder, so that simultaneous runs do not collide.
     config = folder / "config"
     config.mkdir()
     (config / "jupyter_config.json").write_text('{"KernelManager": {"transport": "ipc"}}')
@@ -68,12 +73,23 @@ def test_a_notebook_that_works_is_run_to_its_end(place: Place, tmp_path: Path, t
     written = nbformat.read(tmp_path / "out.ipynb", as_version=4)
     kept = [cell for cell in written.cells if cell.source in cells]
     assert kept[1].outputs[0].text == "said\n"
-    # There is no front end that could show a widget.
+    # No front end could show a widget.
     assert set(kept[2].outputs[0].data) == {"text/plain", "text/html"}
 
 
-@pytest.mark.parametrize("failure", FAILURES)
-@pytest.mark.parametrize("tool", TOOLS)
+def test_each_kind_of_failure_is_an_error_of_its_cell(place: Place, tmp_path: Path) -> None:
+    replies: list[Any] = []
+    with kernel(place, tmp_path) as client:
+        client.on_cell_executed = lambda execute_reply, **_: replies.append(execute_reply)
+        assert run_cell(client, "%load_ext jupyter_containers") == []
+        for source, name in FAILURES.values():
+            shown = run_cell(client, source)[-1]
+            assert (shown.output_type, shown.ename) == ("error", name)
+    found = [(reply["content"]["status"], reply["content"].get("ename")) for reply in replies]
+    assert found == [("ok", None), *(("error", name) for _, name in FAILURES.values())]
+
+
+@pytest.mark.parametrize(("tool", "failure"), [*zip(TOOLS, FAILURES, strict=True)])
 def test_a_failure_is_seen(place: Place, tmp_path: Path, tool: str, failure: str) -> None:
     source, name = FAILURES[failure]
     cells = ["%load_ext jupyter_containers", source, "open('after', 'w').close()"]

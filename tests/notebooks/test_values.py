@@ -42,7 +42,7 @@ def test_a_cell_of_python_has_them_as_variables(client: NotebookClient) -> None:
     assert text_of(run_cell(client, source)) == "found\n"
     assert text_of(run_cell(client, "best")) == "3"
     outputs = run_cell(client, source.replace("best =", "\nbest = nothing"))
-    assert 'cell.py", line 3' in text_of(outputs)  # counted as the cell counts
+    assert 'cell.py", line 3' in text_of(outputs)  # the cell's line number
     assert outputs[-1].ename == "ContainerFailedError"
 
 

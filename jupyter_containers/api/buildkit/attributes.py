@@ -8,16 +8,17 @@ from __future__ import annotations
 import json
 import re
 from collections.abc import Mapping
-from dataclasses import dataclass, field
 from typing import Any
 
 from jupyter_containers.api.buildkit.messages import Exporter, SolveRequest
 from jupyter_containers.errors import InvalidArgumentError, UnsupportedError
+from jupyter_containers.lazy_dataclasses import dataclass, field
+from jupyter_containers.lazy_patterns import pattern
 from jupyter_containers.options.build import ENTITLEMENTS
 
 DOCKERFILE, GATEWAY = "dockerfile.v0", "gateway.v0"
 _OURS = ("docker/dockerfile", "docker/dockerfile-upstream")
-_DIRECTIVE = re.compile(r"#\s*(syntax|escape|check)\s*=\s*(.+)", re.IGNORECASE)
+_DIRECTIVE = pattern(r"#\s*(syntax|escape|check)\s*=\s*(.+)", re.IGNORECASE)
 _MOST_DIRECTIVES = 4096
 _NETWORKS = {"": "bridge", "default": "bridge", "sandbox": "bridge"}
 _HARMLESS = (

@@ -11,7 +11,6 @@ import hashlib
 import os
 from collections.abc import Mapping, Sequence
 from contextlib import ExitStack
-from dataclasses import dataclass
 from pathlib import Path
 from urllib.parse import quote_plus
 
@@ -23,6 +22,7 @@ from jupyter_containers.api.buildkit.status import Vertices
 from jupyter_containers.engine import Engine
 from jupyter_containers.errors import InvalidArgumentError
 from jupyter_containers.events import CancelToken
+from jupyter_containers.lazy_dataclasses import dataclass
 from jupyter_containers.trees.rooted import Root
 
 UPLOAD = "http://buildkit-session/"

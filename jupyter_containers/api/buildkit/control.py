@@ -5,7 +5,6 @@ from __future__ import annotations
 import os
 import threading
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
 from datetime import datetime
 from typing import TYPE_CHECKING
 
@@ -55,6 +54,7 @@ from jupyter_containers.errors import (
     OperationCancelledError,
     UnsupportedError,
 )
+from jupyter_containers.lazy_dataclasses import dataclass, field
 from jupyter_containers.oci.descriptor import Platform
 from jupyter_containers.version import __version__
 

@@ -15,7 +15,6 @@ import os
 import shutil
 import stat
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
 from pathlib import Path
 
 from jupyter_containers.api.buildkit.connection import Stream
@@ -32,6 +31,7 @@ from jupyter_containers.api.buildkit.sessions import Session
 from jupyter_containers.api.buildkit.wire import MessageError
 from jupyter_containers.errors import InvalidArgumentError
 from jupyter_containers.events import CancelToken
+from jupyter_containers.lazy_dataclasses import dataclass, field
 from jupyter_containers.trees import at, removal
 from jupyter_containers.trees.folders import Folders
 from jupyter_containers.trees.rooted import Root

@@ -6,7 +6,6 @@ import io
 import os
 import stat
 from collections.abc import Callable
-from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -26,6 +25,7 @@ from jupyter_containers.api.buildkit.sessions import Session
 from jupyter_containers.api.buildkit.wire import MessageError
 from jupyter_containers.errors import BuildError
 from jupyter_containers.events import CancelToken
+from jupyter_containers.lazy_dataclasses import dataclass, field
 from jupyter_containers.trees import at
 from jupyter_containers.trees.rooted import Root
 from jupyter_containers.trees.walk import walk

@@ -9,7 +9,6 @@ import json
 import re
 from collections.abc import Mapping
 from contextlib import ExitStack
-from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 from typing import Any, BinaryIO, cast
@@ -41,6 +40,7 @@ from jupyter_containers.errors import (
     UnsupportedError,
 )
 from jupyter_containers.events import CancelToken
+from jupyter_containers.lazy_dataclasses import dataclass
 from jupyter_containers.oci.reference import Reference
 from jupyter_containers.options.output import BuildOutput
 

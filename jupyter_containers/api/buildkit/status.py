@@ -8,7 +8,6 @@ which the build waits for the client.
 from __future__ import annotations
 
 import hashlib
-import re
 import threading
 import time
 from collections import deque
@@ -35,8 +34,9 @@ from jupyter_containers.events import (
     TaskProgress,
     TaskStarted,
 )
+from jupyter_containers.lazy_patterns import pattern
 
-_LAYER = re.compile(r"[0-9a-f]{12}")
+_LAYER = pattern(r"[0-9a-f]{12}")
 _MOST_UNREAD = 4 << 20
 _UPDATE_SECONDS = 0.1
 _CANCELED = "context canceled"

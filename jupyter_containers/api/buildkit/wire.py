@@ -13,12 +13,12 @@ from __future__ import annotations
 import functools
 import types
 from collections.abc import Iterator
-from dataclasses import dataclass
 from typing import Annotated, Any, TypeVar, Union, get_args, get_origin, get_type_hints
 
 import msgspec
 
 from jupyter_containers.errors import InvalidArgumentError
+from jupyter_containers.lazy_dataclasses import dataclass
 
 T = TypeVar("T", bound=msgspec.Struct)
 _VARINT, _FIXED64, _BYTES, _FIXED32 = 0, 1, 2, 5

@@ -6,23 +6,30 @@ are Docker's; a flag's keyword is the field of :mod:`jupyter_containers.options`
 
 from __future__ import annotations
 
-from jupyter_containers.commands.grammar import (
-    builds,
-    compose,
-    containers,
-    contexts,
-    images,
-    kernels,
-    magics,
-    networks,
-    registries,
-    sessions,
-    stores,
-    system,
-    volumes,
-    workloads,
-)
+from collections.abc import Iterator
+from functools import cache
+from importlib import import_module
+
 from jupyter_containers.commands.words import Verb
+
+# The modules with verbs, in the order of the overview.  Each is imported when a verb is looked for
+# and no module before it has it.
+_MODULES = (
+    "containers",
+    "workloads",
+    "sessions",
+    "images",
+    "builds",
+    "compose",
+    "networks",
+    "registries",
+    "volumes",
+    "stores",
+    "kernels",
+    "magics",
+    "contexts",
+    "system",
+)
 
 GROUPS = {
     "container": "Manage containers",
@@ -42,27 +49,33 @@ GROUPS = {
     "buildx": "Manage builds (the name of Docker's plugin)",
 }
 
-VERBS: tuple[Verb, ...] = (
-    *containers.VERBS,
-    *workloads.VERBS,
-    *sessions.VERBS,
-    *images.VERBS,
-    *builds.VERBS,
-    *compose.VERBS,
-    *networks.VERBS,
-    *registries.VERBS,
-    *volumes.VERBS,
-    *stores.VERBS,
-    *kernels.VERBS,
-    *magics.VERBS,
-    *contexts.VERBS,
-    *system.VERBS,
-)
+VERBS: tuple[Verb, ...]  # made by __getattr__
+
+
+def __getattr__(name: str) -> object:
+    if name == "VERBS":
+        return _all()
+    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+
+
+@cache
+def _all() -> tuple[Verb, ...]:
+    return tuple(_each())
+
+
+def _each() -> Iterator[Verb]:
+    for module in _MODULES:
+        yield from import_module(f"{__name__}.{module}").VERBS
+
+
+def verb_named(spelling: str) -> Verb | None:
+    """Return the verb with this full spelling; imports no more modules than necessary."""
+    return next((verb for verb in _each() if spelling in (verb.name, *verb.aliases)), None)
 
 
 def spellings() -> dict[str, Verb]:
     """Return every full spelling (``ps``, ``container ls``) with its verb."""
-    return {name: verb for verb in VERBS for name in (verb.name, *verb.aliases)}
+    return {name: verb for verb in _all() for name in (verb.name, *verb.aliases)}
 
 
 def members(group: str) -> list[tuple[str, Verb]]:

@@ -234,6 +234,7 @@ VERBS: tuple[Verb, ...] = (
             ("ps --format '{{.Names}}: {{.Status}}'", "only these columns"),
             ("ps --watch", "live, with charts and buttons in a notebook"),
         ),
+        reads=True,
     ),
     Verb(
         "logs",
@@ -255,6 +256,7 @@ VERBS: tuple[Verb, ...] = (
             ("logs -f --since 10m web", "the last 10 minutes, and new lines"),
         ),
         interrupted=GOES_ON,
+        reads=True,
     ),
     Verb(
         "exec",
@@ -271,6 +273,7 @@ VERBS: tuple[Verb, ...] = (
             ("exec -u 1000 -w /tmp web id", "as another user, in another folder"),
         ),
         interrupted=Interrupted("the command was ended, the container keeps running"),
+        reads=True,
     ),
     Verb(
         "stats",
@@ -289,6 +292,7 @@ VERBS: tuple[Verb, ...] = (
             ("stats", "live, with charts in a notebook"),
             ("stats --no-stream web", "once"),
         ),
+        reads=True,
     ),
     Verb(
         "top",
@@ -298,6 +302,7 @@ VERBS: tuple[Verb, ...] = (
         (CONTAINER, Operand("options", "ps OPTIONS", "rest")),
         ("container top",),
         examples=(("top web", ""),),
+        reads=True,
     ),
     Verb(
         "explain",
@@ -322,6 +327,7 @@ VERBS: tuple[Verb, ...] = (
             ("port web", ""),
             ("port web 8000/tcp", "the address of one port"),
         ),
+        reads=True,
     ),
     Verb(
         "cp",
@@ -389,6 +395,7 @@ VERBS: tuple[Verb, ...] = (
         INSPECT_SIZE,
         (CONTAINERS,),
         examples=(("container inspect -f '{{.State.Status}}' web", ""),),
+        reads=True,
     ),
     Verb(
         "container prune",

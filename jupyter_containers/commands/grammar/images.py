@@ -36,6 +36,7 @@ VERBS: tuple[Verb, ...] = (
             ("images", ""),
             ("images -f dangling=true -q", "the IDs of images without a name"),
         ),
+        reads=True,
     ),
     Verb(
         "history",
@@ -51,6 +52,7 @@ VERBS: tuple[Verb, ...] = (
         (Operand("image", "IMAGE"),),
         ("image history",),
         examples=(("history --no-trunc app:1", "its steps, newest first"),),
+        reads=True,
     ),
     Verb(
         "tag",
@@ -211,6 +213,7 @@ VERBS: tuple[Verb, ...] = (
         (*INSPECT, PLATFORM),
         (Operand("names", "IMAGE", "some"),),
         examples=(("image inspect -f '{{.Config.Cmd}}' app:1", ""),),
+        reads=True,
     ),
     Verb(
         "image prune",

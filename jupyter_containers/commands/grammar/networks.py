@@ -25,6 +25,7 @@ VERBS: tuple[Verb, ...] = (
         (),
         ("network list",),
         examples=(("network ls", ""),),
+        reads=True,
     ),
     Verb(
         "network create",
@@ -70,6 +71,7 @@ VERBS: tuple[Verb, ...] = (
         (NETWORKS,),
         live=Live(View.NETWORK),
         examples=(("network inspect backend", "a live drawing in a notebook"),),
+        reads=True,
     ),
     Verb(
         "network prune",

@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
-
 from jupyter_containers.commands.grammar.containers import CREATE_FLAGS
 from jupyter_containers.commands.grammar.data import INPUT, RESULT
 from jupyter_containers.commands.words import Call, Flag, Operand, Verb
+from jupyter_containers.lazy_dataclasses import replace
 
 # Reserved for the session itself: its first process, its pipe, its end.
 _OWN = ("attach", "cidfile", "entrypoint", "init", "interactive", "restart", "rm", "tty")

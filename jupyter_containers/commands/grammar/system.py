@@ -17,6 +17,7 @@ VERSION = Verb(
     "system:version",
     (Flag("format", "Go template for the output", "text", "f"),),
     examples=(("version -f '{{.Version}}'", ""),),
+    needs_engine=False,
 )
 
 VERBS: tuple[Verb, ...] = (
@@ -30,6 +31,7 @@ VERBS: tuple[Verb, ...] = (
             ("inspect web", ""),
             ("inspect -f '{{.NetworkSettings.IPAddress}}' web", "one fact"),
         ),
+        reads=True,
     ),
     Verb(
         "events",

@@ -24,6 +24,7 @@ VERBS: tuple[Verb, ...] = (
         (),
         ("volume list",),
         examples=(("volume ls -f dangling=true", "those that no container uses"),),
+        reads=True,
     ),
     Verb(
         "volume create",
@@ -54,6 +55,7 @@ VERBS: tuple[Verb, ...] = (
         INSPECT,
         (VOLUMES,),
         examples=(("volume inspect -f '{{.Mountpoint}}' data", "where its files are"),),
+        reads=True,
     ),
     Verb(
         "volume prune",

@@ -9,9 +9,9 @@ time, this module 0.3 s; and it leaves the sequence that sets a window's title i
 
 from __future__ import annotations
 
-import html
 import re
 
+from jupyter_containers.lazy_modules import html
 from jupyter_containers.printable import SEQUENCE
 
 _CODES = 64  # the maximum number of codes in one sequence

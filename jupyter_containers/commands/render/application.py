@@ -6,7 +6,6 @@ The picture is one SVG in the page's own colours, light or dark.  An application
 
 from __future__ import annotations
 
-import html
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any, Literal
 
@@ -14,6 +13,7 @@ from jupyter_containers.commands.render import drawing, graph
 from jupyter_containers.commands.render.links import Link, browsable
 from jupyter_containers.commands.render.results import Plain, Showable
 from jupyter_containers.commands.render.table import Column, Row, html_table, text_table
+from jupyter_containers.lazy_modules import html
 
 if TYPE_CHECKING:
     from jupyter_containers.engine.applications.application import Application

@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-import html
-
+from jupyter_containers.lazy_modules import html
 from jupyter_containers.printable import printable
 
 TEXT = "var(--jp-content-font-color1,currentColor)"

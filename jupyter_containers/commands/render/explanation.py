@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import html
 import textwrap
 from itertools import zip_longest
 from typing import Any
 
 from jupyter_containers.commands.render.results import Plain, Showable
 from jupyter_containers.commands.render.table import Column, Row, html_table, text_table
+from jupyter_containers.lazy_modules import html
 
 _COLUMNS = (Column("What", "WHAT"), Column("Inside", "INSIDE"), Column("Outside", "OUTSIDE"))
 _LINES_OPEN = 15

@@ -5,13 +5,14 @@ The HTML needs no script: trees fold with ``<details>``, so they also work in a 
 
 from __future__ import annotations
 
-import html
+from collections import Counter
 from collections.abc import Iterable, Iterator, Sequence
 from typing import TYPE_CHECKING, Any
 
 from jupyter_containers.commands.render.quantities import human_size
 from jupyter_containers.commands.render.results import Table
 from jupyter_containers.commands.render.table import NO_MATH, Column, Row, text_table
+from jupyter_containers.lazy_modules import html
 from jupyter_containers.printable import one_line
 
 if TYPE_CHECKING:
@@ -25,7 +26,10 @@ if TYPE_CHECKING:
     )
     from jupyter_containers.store.layertree import LayerChange
 
-MOST_ENTRIES = 400
+MOST_ENTRIES = 400  # of two images' differences
+# Of all layers together; a live view and ``--files`` have the others.
+_SAVED_ENTRIES = 32
+_FEWEST_ENTRIES = 1  # of a layer
 MOST_WASTED = 10
 _LONGEST = 5000  # characters of a path or an instruction; Linux allows paths of 4096 bytes
 _LETTERS = {"added": "A", "changed": "C", "removed": "D"}
@@ -37,11 +41,10 @@ _COLOURS = {
 }
 _BOX = (
     "font-size:var(--jp-ui-font-size1,13px);color:var(--jp-ui-font-color1,inherit);"
-    "max-width:100%;overflow-x:auto"
+    "font-family:var(--jp-code-font-family,monospace);max-width:100%;overflow-x:auto"
 )
-_LINE = "border-top:1px solid var(--jp-border-color2,rgba(128,128,128,.3));padding:3px 0"
-_MONO = "font-family:var(--jp-code-font-family,monospace)"
-_DIM = "color:var(--jp-ui-font-color2,inherit);opacity:.8"
+_LINE = "border-top:1px solid rgba(128,128,128,.3);padding:3px 0"
+_DIM = "opacity:.7"
 
 _LAYERS = (
     Column("Number", "LAYER"),
@@ -119,9 +122,25 @@ class Layers(Table["LayerView"]):
             f"{100 * image.efficiency:.2f} %, wasted {human_size(image.wasted_bytes)}"
         )
 
+    def _entries_shown(self) -> list[int]:
+        """Return how many changes of each layer a page shows: the largest of all layers.
+
+        A notebook keeps them with every run.
+        """
+        sizes = (
+            (change.size, place) for place, layer in enumerate(self) for change in layer.changes
+        )
+        largest = sorted(sizes, key=lambda pair: -pair[0])[:_SAVED_ENTRIES]
+        counts = Counter(place for _, place in largest)
+        return [max(_FEWEST_ENTRIES, counts[place]) for place in range(len(self))]
+
     def _repr_html_(self) -> str:
         largest = max((layer.size for layer in self), default=0) or 1
-        body = "".join(_layer_html(layer, layer.size / largest) for layer in self)
+        most = self._entries_shown()
+        body = "".join(
+            _layer_html(layer, layer.size / largest, count)
+            for layer, count in zip(self, most, strict=True)
+        )
         wasted = ""
         if self.image.wasted:
             shown = "".join(
@@ -133,7 +152,7 @@ class Layers(Table["LayerView"]):
             wasted = (
                 f'<details style="{_LINE}"><summary>wasted: '
                 f"{_count(len(self.image.wasted), 'path')}</summary>"
-                f'<div style="padding-left:18px;{_MONO}">{shown}{more}</div></details>'
+                f'<div style="padding-left:18px">{shown}{more}</div></details>'
             )
         head = f'<div style="padding:3px 0;font-weight:600">{_safe(self._summary())}</div>'
         return f'<div {NO_MATH} style="{_BOX}">{head}{body}{wasted}</div>'
@@ -162,9 +181,9 @@ def _wasted_row(path: WastedPath) -> Row:
     return {"Layers": str(path.layers), "Size": human_size(path.size), "Path": _shown(path.path)}
 
 
-def _layer_html(layer: LayerView, share: float) -> str:
+def _layer_html(layer: LayerView, share: float, most: int) -> str:
     marks = " ".join(
-        f'<span style="color:{_COLOURS[kind]};white-space:nowrap">{sign}{layer.count(kind)}</span>'
+        f'<span style="color:{_COLOURS[kind]}">{sign}{layer.count(kind)}</span>'
         for kind, sign in _SIGNS.items()
         if layer.count(kind)
     )
@@ -172,7 +191,7 @@ def _layer_html(layer: LayerView, share: float) -> str:
         marks += f' <span style="{_DIM}">{human_size(layer.wasted)} wasted</span>'
     bar = (
         '<span style="display:inline-block;width:80px;height:8px;margin-right:8px;'
-        'background:var(--jp-layout-color3,rgba(128,128,128,.25))"><span style="display:block;'
+        'background:rgba(128,128,128,.25)"><span style="display:block;'
         f'height:8px;width:{100 * share:.1f}%;background:var(--jp-brand-color1,#1976d2)"></span>'
         "</span>"
     )
@@ -180,28 +199,29 @@ def _layer_html(layer: LayerView, share: float) -> str:
         f'<summary style="cursor:pointer"><span style="display:inline-block;min-width:1.6em">'
         f"{layer.number}</span>{bar}"
         f'<span style="display:inline-block;min-width:5.5em">{human_size(layer.size)}</span>'
-        f'<code style="background:none;{_MONO}">{_safe(_shortened(layer.created_by, 110))}</code> '
-        f"{marks}</summary>"
+        f"{_safe(_shortened(layer.created_by, 110))} "
+        f'<span style="white-space:nowrap">{marks}</span></summary>'
     )
-    tree = _tree_html([(change.path, change.kind, change.size) for change in layer.changes])
+    changes = [(change.path, change.kind, change.size) for change in layer.changes]
+    tree = _tree_html(changes, most)
     return (
         f'<details style="{_LINE}">{summary}<div style="padding-left:26px">{tree}</div></details>'
     )
 
 
-def _tree_html(entries: Sequence[tuple[str, str, int]]) -> str:
+def _tree_html(entries: Sequence[tuple[str, str, int]], most: int = MOST_ENTRIES) -> str:
     """Return paths as a tree of folders; of too many, show the largest and count the others."""
     root: dict[str, Any] = {}
-    largest = sorted(entries, key=lambda entry: -entry[2])[:MOST_ENTRIES]
+    largest = sorted(entries, key=lambda entry: -entry[2])[:most]
     for path, kind, size in sorted(largest):
         node = root
         *folders, name = path.strip("/").split("/")
         for folder in folders:
             node = node.setdefault(folder, {"": None})
         node.setdefault(name, {"": None})[""] = (kind, size)
-    rest = len(entries) - MOST_ENTRIES
+    rest = len(entries) - most
     more = f'<div style="{_DIM}">… and {rest} smaller ones</div>' if rest > 0 else ""
-    return f'<div style="{_MONO}">{_nodes_html(root) or "no files"}{more}</div>'
+    return (_nodes_html(root) or "no files") + more
 
 
 def _nodes_html(nodes: dict[str, Any]) -> str:
@@ -216,7 +236,7 @@ def _nodes_html(nodes: dict[str, Any]) -> str:
             label, node = f"{label}/{following}", node[following]
         line = _entry_html(label, node[""])
         inner = _nodes_html(node)
-        total = f' <span style="{_DIM}">{human_size(_total(node))}</span>'
+        total = f" <small>{human_size(_total(node))}</small>"
         parts.append(
             f"<details><summary>{line}/{total}</summary>"
             f'<div style="padding-left:18px">{inner}</div></details>'
@@ -236,8 +256,11 @@ def _entry_html(label: str, change: tuple[str, int] | None) -> str:
     if change is None:
         return _safe(label)
     kind, size = change
-    text = f'<span style="color:{_COLOURS[kind]}">{_SIGNS[kind]} {_safe(label)}</span>'
-    return f'{text} <span style="{_DIM}">{human_size(size)}</span>' if size else text
+    # Most entries are additions: only the others have a colour.
+    text = f"{_SIGNS[kind]} {_safe(label)}"
+    if kind != "added":
+        text = f'<span style="color:{_COLOURS[kind]}">{text}</span>'
+    return f"{text} <small>{human_size(size)}</small>" if size else text
 
 
 class Differences(list[Any]):
@@ -304,7 +327,7 @@ class Differences(list[Any]):
             f'<div {NO_MATH} style="{_BOX}"><div style="padding:3px 0;font-weight:600">'
             f"{_safe(self._summary())}</div>"
             f'<div style="{_LINE}">{tree}</div>'
-            + (f'<div style="{_LINE};{_MONO}">{settings}</div>' if settings else "")
+            + (f'<div style="{_LINE}">{settings}</div>' if settings else "")
             + "</div>"
         )
 

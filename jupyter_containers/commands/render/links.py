@@ -7,15 +7,16 @@ address or on all of its addresses.
 
 from __future__ import annotations
 
-import html
 import os
-import re
 import sys
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
-_PORT = re.compile(r"(?:(?P<ip>[^>]+):(?P<outer>\d+)->)?(?P<inner>\d+)/(?P<protocol>tcp|udp|sctp)")
-_PUBLISHED = re.compile(r"(127\.0\.0\.1|0\.0\.0\.0):(\d+)->\d+/tcp")
+from jupyter_containers.lazy_modules import html
+from jupyter_containers.lazy_patterns import pattern
+
+_PORT = pattern(r"(?:(?P<ip>[^>]+):(?P<outer>\d+)->)?(?P<inner>\d+)/(?P<protocol>tcp|udp|sctp)")
+_PUBLISHED = pattern(r"(127\.0\.0\.1|0\.0\.0\.0):(\d+)->\d+/tcp")
 
 
 class Link(str):

@@ -6,13 +6,13 @@ value is still Docker's JSON.
 
 from __future__ import annotations
 
-import html
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 from typing import Any
 
 from jupyter_containers.commands.render import drawing
 from jupyter_containers.commands.render.results import PRE, Document, Showable
+from jupyter_containers.lazy_dataclasses import dataclass
+from jupyter_containers.lazy_modules import html
 
 _WIDTH, _ROW, _TOP = 720, 58, 18
 _BUS_X, _CARD_X, _CARD_W = 226, 268, 440

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-import html
 from typing import TYPE_CHECKING
 
 from jupyter_containers.commands.render.links import Link, linked, proxy_base
 from jupyter_containers.commands.render.quantities import human_size
+from jupyter_containers.lazy_modules import html
 
 if TYPE_CHECKING:
     from jupyter_containers.engine import Container, Image

@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import contextlib
 import contextvars
-import html
 import threading
 from collections.abc import Callable
 from types import TracebackType
@@ -28,6 +27,7 @@ from jupyter_containers.events import (
     TaskProgress,
     TaskStarted,
 )
+from jupyter_containers.lazy_modules import html
 from jupyter_containers.printable import one_line, printable
 
 INTERVAL = 0.1

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import threading
 from collections.abc import Callable, Iterable
 from typing import TYPE_CHECKING
@@ -18,6 +17,7 @@ from jupyter_containers.events import (
     TaskProgress,
     TaskStarted,
 )
+from jupyter_containers.lazy_modules import json
 from jupyter_containers.printable import printable
 
 if TYPE_CHECKING:

@@ -7,13 +7,12 @@ from __future__ import annotations
 
 import base64
 import contextlib
-import hashlib
-import json
 import threading
 from datetime import UTC, datetime
 from typing import Any, TextIO
 
 from jupyter_containers.events import Event, TaskFinished, TaskOutput, TaskProgress, TaskStarted
+from jupyter_containers.lazy_modules import hashlib, json
 
 _STREAMS = {"stdout": 1, "stderr": 2}
 

@@ -6,12 +6,9 @@ so loops and comprehensions work.
 
 from __future__ import annotations
 
-import html
-import json
 import re
 from collections import deque
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass, field
 from datetime import UTC
 from typing import Any, Generic, Self, TypeVar
 
@@ -24,6 +21,8 @@ from jupyter_containers.commands.render.table import (
     html_table,
     text_table,
 )
+from jupyter_containers.lazy_dataclasses import dataclass, field
+from jupyter_containers.lazy_modules import html, json
 from jupyter_containers.printable import escaped, printable
 
 T = TypeVar("T")

@@ -8,7 +8,6 @@ from __future__ import annotations
 import threading
 import time
 from collections.abc import Callable
-from dataclasses import dataclass, field
 
 from jupyter_containers.commands.render.quantities import human_size
 from jupyter_containers.events import (
@@ -18,6 +17,7 @@ from jupyter_containers.events import (
     TaskProgress,
     TaskStarted,
 )
+from jupyter_containers.lazy_dataclasses import dataclass, field
 
 # The kept bytes of one step's output: the beginning shows the cause, the end the failure.
 _HEAD_BYTES = 256 * 1024

@@ -6,11 +6,11 @@ with its heading (``NAMES``).
 
 from __future__ import annotations
 
-import html
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
 from typing import Any
 
+from jupyter_containers.lazy_dataclasses import dataclass
+from jupyter_containers.lazy_modules import html
 from jupyter_containers.printable import printable
 
 Row = Mapping[str, object]
@@ -88,17 +88,18 @@ def cell_text(value: object) -> str:
 
 
 _FRAME = "overflow-x:auto;max-width:100%"
-_TABLE = "border-collapse:collapse;font-size:var(--jp-ui-font-size1,13px);margin:2px 0"
+# Colour and size are inherited by the cells; the rest is set for each, because pages set it too.
+_TABLE = (
+    "border-collapse:collapse;font-size:var(--jp-ui-font-size1,13px);margin:2px 0;"
+    "color:var(--jp-ui-font-color1,inherit)"
+)
+_ROW = "border-bottom:1px solid var(--jp-border-color2,rgba(128,128,128,.3))"
 _HEAD = (
     "text-align:left;padding:3px 14px 3px 0;font-weight:600;white-space:nowrap;"
     "color:var(--jp-ui-font-color2,inherit);"
     "border-bottom:1px solid var(--jp-border-color1,rgba(128,128,128,.6))"
 )
-_CELL = (
-    "text-align:left;vertical-align:top;padding:3px 14px 3px 0;"
-    "color:var(--jp-ui-font-color1,inherit);"
-    "border-bottom:1px solid var(--jp-border-color2,rgba(128,128,128,.3))"
-)
+_CELL = "text-align:left;vertical-align:top;padding:3px 14px 3px 0"
 # Dollar signs are a shell's, not formulas for MathJax (version 2, and later ones).
 NO_MATH = 'class="tex2jax_ignore mathjax_ignore"'
 _MONO = ";font-family:var(--jp-code-font-family,monospace)"
@@ -122,7 +123,7 @@ _MARK_COLOURS = {
 def html_table(columns: Sequence[Column], rows: Sequence[Row], empty: str = "") -> str:
     """Return a static HTML table that follows the page's light or dark theme."""
     head = "".join(f'<th style="{_HEAD}">{html.escape(column.heading)}</th>' for column in columns)
-    body = "".join(f"<tr>{_html_cells(columns, row)}</tr>" for row in rows)
+    body = "".join(f'<tr style="{_ROW}">{_html_cells(columns, row)}</tr>' for row in rows)
     if not rows and empty:
         style = f"{_CELL};opacity:.7"
         body = f'<tr><td colspan="{len(columns)}" style="{style}">{html.escape(empty)}</td></tr>'

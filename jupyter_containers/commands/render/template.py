@@ -9,21 +9,21 @@ missing field is an error, as in Docker; a missing label is empty.
 
 from __future__ import annotations
 
-import html
-import json
 import re
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field
 from typing import Any, Union
 from urllib.parse import quote_plus
 
 from jupyter_containers.errors import InvalidArgumentError
+from jupyter_containers.lazy_dataclasses import dataclass, field
+from jupyter_containers.lazy_modules import html, json
+from jupyter_containers.lazy_patterns import pattern
 from jupyter_containers.printable import escaped
 
 _DEEPEST = 100  # nested blocks, nested parentheses
 _DIGITS = 18
 _LONGEST = 10_000  # characters of one action, and the most that printf and pad may add
-_TOKEN = re.compile(
+_TOKEN = pattern(
     r"""\s*(?:(?P<text>"(?:\\.|[^"\\])*"|`[^`]*`)|(?P<number>-?\d+)(?![\w.])"""
     r"""|(?P<path>\$\w*(?:\.[A-Za-z_][\w-]*)*|(?:\.[A-Za-z_][\w-]*)+|\.)|(?P<word>[A-Za-z]\w*)|(?P<mark>[|()]))"""
 )
@@ -186,11 +186,11 @@ def _parse(source: str, named: dict[str, _Block]) -> _Block:
 
 
 # Go needs no space before a field: {{range.Mounts}}.
-_KEYWORD = re.compile(
+_KEYWORD = pattern(
     r"(else\s+(?:if|with)|range|if|with|else|end|define|block|template|break|continue)(?!\w)\s*(.*)",
     re.DOTALL,
 )
-_NAMED = re.compile(r"(\"(?:\\.|[^\"\\])*\"|`[^`]*`)\s*(.*)", re.DOTALL)
+_NAMED = pattern(r"(\"(?:\\.|[^\"\\])*\"|`[^`]*`)\s*(.*)", re.DOTALL)
 
 
 def _add(

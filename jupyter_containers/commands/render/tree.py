@@ -5,11 +5,10 @@ Built from ``details`` only, so it folds in every viewer and needs no script.
 
 from __future__ import annotations
 
-import html
-import json
 from typing import Any
 
 from jupyter_containers.commands.render.table import NO_MATH
+from jupyter_containers.lazy_modules import html, json
 from jupyter_containers.printable import printable
 
 _OPEN_FIELDS = 15  # lines of a value below the first level; larger ones are initially folded

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import contextlib
-import json
 import os
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager
@@ -21,6 +20,7 @@ from jupyter_containers.commands.verbs.terminals import (
 from jupyter_containers.commands.words import Parsed
 from jupyter_containers.errors import ContainerFailedError, FlagError, UsageError
 from jupyter_containers.events import EventSink
+from jupyter_containers.lazy_modules import json
 
 if TYPE_CHECKING:
     from jupyter_containers.engine.applications.application import Application

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
@@ -16,6 +15,7 @@ from jupyter_containers.commands.render.outline import OutlineText, forecast_tab
 from jupyter_containers.commands.render.results import Text
 from jupyter_containers.commands.session import Session
 from jupyter_containers.errors import ChecksFailedError, InvalidArgumentError
+from jupyter_containers.lazy_modules import json
 
 if TYPE_CHECKING:
     from jupyter_containers.build.checks import Finding

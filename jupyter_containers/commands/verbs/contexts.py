@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import sys
-from dataclasses import asdict, replace
+from dataclasses import asdict
 from typing import Any
 
 from jupyter_containers.commands.render.results import Lines, Text
@@ -14,6 +14,7 @@ from jupyter_containers.commands.verbs.system import described
 from jupyter_containers.commands.words import Parsed
 from jupyter_containers.contexts import ClusterEndpoint, Context, Contexts
 from jupyter_containers.errors import ContainersError, UsageError
+from jupyter_containers.lazy_dataclasses import replace
 from jupyter_containers.settings import load_settings
 
 _COLUMNS = (

@@ -2,10 +2,8 @@
 
 from __future__ import annotations
 
-import json
 import re
 import sys
-import tempfile
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -14,6 +12,8 @@ from jupyter_containers.commands.session import Session
 from jupyter_containers.commands.verbs.listing import done, progress_of
 from jupyter_containers.commands.words import Parsed
 from jupyter_containers.errors import InvalidArgumentError, NotFoundError, OCIRuntimeError
+from jupyter_containers.lazy_modules import json, tempfile
+from jupyter_containers.lazy_patterns import pattern
 
 if TYPE_CHECKING:
     from jupyter_containers.engine import Engine
@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 PROVISIONER = "container"
 _ARGV = ["python", "-m", "ipykernel_launcher", "-f", "{connection_file}"]
 _NOT_FOUND = 127  # a shell's exit code for a missing program
-_NAME = re.compile(r"[a-z0-9._-]+", re.IGNORECASE)
+_NAME = pattern(r"[a-z0-9._-]+", re.IGNORECASE)
 
 
 def install(session: Session, parsed: Parsed) -> Text:

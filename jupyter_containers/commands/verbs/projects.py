@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Sequence
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
@@ -15,6 +14,7 @@ from jupyter_containers.commands.verbs.listing import filters_of, formatted_rows
 from jupyter_containers.commands.verbs.looking import container_row, moment, stats_table, tail_of
 from jupyter_containers.commands.words import Parsed
 from jupyter_containers.errors import FlagError, InvalidArgumentError
+from jupyter_containers.lazy_modules import json
 
 if TYPE_CHECKING:
     from jupyter_containers.engine.applications.status import ProjectSummary
@@ -188,7 +188,7 @@ def logs(session: Session, parsed: Parsed) -> Any:
         for line in lines:
             printer(line)
         return None
-    from dataclasses import replace
+    from jupyter_containers.lazy_dataclasses import replace
 
     return Log(replace(line, data=printer.data(line)) for line in lines)
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Iterable
 from typing import Any
 
@@ -19,6 +18,7 @@ from jupyter_containers.commands.verbs.listing import (
 )
 from jupyter_containers.commands.words import Parsed
 from jupyter_containers.errors import InvalidArgumentError
+from jupyter_containers.lazy_modules import json
 from jupyter_containers.options.values import natural
 
 HUB = "docker.io"

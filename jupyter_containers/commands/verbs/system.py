@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import shlex
-import shutil
-import subprocess
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
@@ -15,6 +13,7 @@ from jupyter_containers.commands.session import Session
 from jupyter_containers.commands.verbs.listing import each, filters_of, listing, platform_of
 from jupyter_containers.commands.words import Parsed
 from jupyter_containers.errors import ContainersError, InvalidArgumentError
+from jupyter_containers.lazy_modules import shutil, subprocess
 
 if TYPE_CHECKING:
     from jupyter_containers.engine.system.doctor import DoctorReport

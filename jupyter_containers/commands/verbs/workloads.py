@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
-from dataclasses import dataclass
 from typing import Any
 
 from jupyter_containers.commands.render.results import Table
@@ -12,6 +11,7 @@ from jupyter_containers.commands.session import Session
 from jupyter_containers.commands.verbs.listing import read_text
 from jupyter_containers.commands.words import Parsed
 from jupyter_containers.errors import InvalidArgumentError
+from jupyter_containers.lazy_dataclasses import dataclass
 
 _COLUMNS = (Column("Item", "ITEM"), Column("ExitCode", "EXIT CODE"), Column("Output", "OUTPUT"))
 _SHOWN_CHARACTERS = 60

@@ -8,14 +8,13 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
 
 from jupyter_containers.compose.problems import Path
+from jupyter_containers.lazy_dataclasses import dataclass
+from jupyter_containers.lazy_patterns import pattern
 
-_KEY = re.compile(
-    r"""("[^"]*"|'[^']*'|[^\s#:'"\[\]{},&*!|>%@-][^:#]*?|-[^\s:#][^:#]*?)\s*:(?=\s|$)"""
-)
-_BLOCK = re.compile(r"[|>][-+0-9]*\s*(#.*)?$")
+_KEY = pattern(r"""("[^"]*"|'[^']*'|[^\s#:'"\[\]{},&*!|>%@-][^:#]*?|-[^\s:#][^:#]*?)\s*:(?=\s|$)""")
+_BLOCK = pattern(r"[|>][-+0-9]*\s*(#.*)?$")
 _LONGEST = 2000
 
 

@@ -9,7 +9,6 @@ from __future__ import annotations
 import os
 import re
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, field
 from typing import Any
 
 from jupyter_containers.compose.interpolation import interpolated
@@ -20,6 +19,7 @@ from jupyter_containers.compose.schema import PROJECT
 from jupyter_containers.compose.shapes import MapOf, Object, Shape
 from jupyter_containers.compose.variables import environment_of
 from jupyter_containers.errors import ComposeFileError, ContainersError, SourceLocation
+from jupyter_containers.lazy_dataclasses import dataclass, field
 
 _MOST = 100
 # Variables that Compose sets itself.

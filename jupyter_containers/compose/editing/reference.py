@@ -7,7 +7,8 @@ names of services and the positions in lists are left out.
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+
+from jupyter_containers.lazy_dataclasses import dataclass
 
 
 @dataclass(frozen=True, slots=True)

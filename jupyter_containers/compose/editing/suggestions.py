@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Sequence
-from dataclasses import dataclass
 
 from jupyter_containers.compose.editing.cursor import Cursor, cursor_at, names_of, path_of
 from jupyter_containers.compose.editing.reference import described
 from jupyter_containers.compose.problems import Path, dotted
 from jupyter_containers.compose.schema import CONDITIONS, PROJECT
 from jupyter_containers.compose.shapes import Boolean, ListOf, MapOf, Object, Shape, Text
+from jupyter_containers.lazy_dataclasses import dataclass
 
 # ``names("image")`` returns the names of all images; so for network and volume.
 Names = Callable[[str], Iterable[str]]

@@ -9,7 +9,6 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -37,6 +36,7 @@ from jupyter_containers.engine.applications.view import ProjectView, known
 from jupyter_containers.engine.applications.works import Means, Nouns
 from jupyter_containers.errors import InvalidArgumentError, NotFoundError, RegistryError
 from jupyter_containers.events import CancelToken, EventSink, discard
+from jupyter_containers.lazy_dataclasses import replace
 
 if TYPE_CHECKING:
     from jupyter_containers.engine.applications.watching import Watching

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -24,6 +23,7 @@ from jupyter_containers.engine.applications.works import Means
 from jupyter_containers.engine.interrupts import answered
 from jupyter_containers.errors import InvalidArgumentError, NotFoundError
 from jupyter_containers.events import CancelToken, EventSink
+from jupyter_containers.lazy_dataclasses import dataclass, replace
 
 
 @dataclass(frozen=True, slots=True)

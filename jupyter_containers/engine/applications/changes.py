@@ -10,12 +10,12 @@ import os
 import stat
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import suppress
-from dataclasses import dataclass
 from typing import Any
 
 from jupyter_containers.build.ignorefile import IgnoreRules
 from jupyter_containers.compose.project import Project
 from jupyter_containers.errors import InvalidArgumentError
+from jupyter_containers.lazy_dataclasses import dataclass
 
 MAX_FILES = 100_000
 # Version control, and temporary files of editors.

@@ -6,10 +6,7 @@ mounted from there; it is in no record and no layer.  The folder is removed with
 
 from __future__ import annotations
 
-import hashlib
 import os
-import re
-import shutil
 import time
 from collections.abc import Container, Mapping
 from contextlib import suppress
@@ -19,11 +16,13 @@ from typing import Any
 from jupyter_containers.compose.project import Project
 from jupyter_containers.engine.applications.builds import variable
 from jupyter_containers.errors import InvalidArgumentError, StorageError
+from jupyter_containers.lazy_modules import hashlib, shutil
+from jupyter_containers.lazy_patterns import pattern
 from jupyter_containers.options.mounts import MountRequest
 
 _SECTIONS = {"secrets": "secret", "configs": "config"}
 _MODE = 0o444
-_NAME = re.compile(r"[a-z0-9][a-z0-9_-]*")
+_NAME = pattern(r"[a-z0-9][a-z0-9_-]*")
 _KEPT_SECONDS = 24 * 3600
 
 

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING
 
@@ -16,6 +15,7 @@ from jupyter_containers.engine.applications import labels
 from jupyter_containers.engine.applications.lines import Followed, ProjectLine, source_of
 from jupyter_containers.errors import ContainersError
 from jupyter_containers.events import CancelToken
+from jupyter_containers.lazy_dataclasses import dataclass, field
 
 if TYPE_CHECKING:
     from jupyter_containers.engine.applications.works import Nouns

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from typing import Any, Literal
 
@@ -21,6 +20,7 @@ from jupyter_containers.engine.applications.works import Nouns
 from jupyter_containers.engine.units import parse_time
 from jupyter_containers.errors import ContainersError, ImageNotFoundError, InvalidArgumentError
 from jupyter_containers.events import CancelToken, EventSink, discard
+from jupyter_containers.lazy_dataclasses import dataclass
 
 Way = Literal["use", "pull", "build", "pull or build"]
 _AGES = {"daily": timedelta(days=1), "weekly": timedelta(days=7)}

@@ -3,17 +3,17 @@
 from __future__ import annotations
 
 import heapq
-import queue
 import threading
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import suppress
-from dataclasses import dataclass
 from datetime import datetime
 from typing import TYPE_CHECKING, Any
 
 from jupyter_containers.engine.applications import labels
 from jupyter_containers.errors import ContainerNotFoundError, ContainersError
 from jupyter_containers.events import CancelToken
+from jupyter_containers.lazy_dataclasses import dataclass
+from jupyter_containers.lazy_modules import queue
 
 if TYPE_CHECKING:
     from jupyter_containers.engine.applications.works import Nouns

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
 from datetime import datetime
 from typing import TYPE_CHECKING, Any
 
@@ -21,6 +20,7 @@ from jupyter_containers.engine.applications.view import ProjectView, known
 from jupyter_containers.engine.frames import frame_of
 from jupyter_containers.errors import NotFoundError
 from jupyter_containers.events import CancelToken
+from jupyter_containers.lazy_dataclasses import dataclass
 
 if TYPE_CHECKING:
     from jupyter_containers.engine.containers.container import Container

@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING
 
 from jupyter_containers.engine.applications import labels
+from jupyter_containers.lazy_dataclasses import dataclass, field, replace
 
 if TYPE_CHECKING:
     from jupyter_containers.engine.containers.container import Container

@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import secrets
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 from jupyter_containers.compose.project import Project, service_hash
@@ -14,6 +12,8 @@ from jupyter_containers.engine.applications.translation import (
     command_of,
     container_flags,
 )
+from jupyter_containers.lazy_dataclasses import dataclass, field
+from jupyter_containers.lazy_modules import secrets
 from jupyter_containers.options.values import as_sequence
 
 if TYPE_CHECKING:

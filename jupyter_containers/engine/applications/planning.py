@@ -9,7 +9,6 @@ and everything is created before anything is started.
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, field
 from typing import Any, Literal
 
 from jupyter_containers.compose.consistency import scale
@@ -32,6 +31,7 @@ from jupyter_containers.engine.applications.steps import (
     StopContainer,
 )
 from jupyter_containers.errors import InvalidStateError, NotFoundError
+from jupyter_containers.lazy_dataclasses import dataclass, field
 
 Recreate = Literal["diverged", "force", "never"]
 SHARED = ("network_mode", "ipc", "pid")

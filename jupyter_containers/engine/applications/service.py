@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import os
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -15,6 +14,7 @@ from jupyter_containers.engine.applications.status import ProjectSummary, summar
 from jupyter_containers.engine.applications.works import Nouns
 from jupyter_containers.engine.collection import Collection, Items
 from jupyter_containers.errors import InvalidArgumentError, NotFoundError
+from jupyter_containers.lazy_modules import json
 
 Source = str | Path | Mapping[str, Any] | Sequence[str | Path] | None
 

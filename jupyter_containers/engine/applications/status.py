@@ -7,7 +7,6 @@ containers and dependencies, networks, volumes.
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from jupyter_containers.compose.consistency import scale
@@ -15,6 +14,7 @@ from jupyter_containers.compose.project import Project
 from jupyter_containers.engine.applications import labels
 from jupyter_containers.engine.applications.observed import instance_of
 from jupyter_containers.engine.applications.planning import ordered
+from jupyter_containers.lazy_dataclasses import dataclass
 
 if TYPE_CHECKING:
     from datetime import datetime

@@ -7,10 +7,10 @@ A step whose needs failed is not executed.
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping
-from dataclasses import dataclass, field
 from typing import Any, TypeAlias
 
 from jupyter_containers.engine.applications.observed import Attached, Instance
+from jupyter_containers.lazy_dataclasses import dataclass, field
 
 
 @dataclass(frozen=True, slots=True)

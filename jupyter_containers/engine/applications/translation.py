@@ -8,13 +8,13 @@ from __future__ import annotations
 
 import shlex
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
 from typing import Any
 
 from jupyter_containers.compose import quantities
 from jupyter_containers.compose.project import Project
 from jupyter_containers.engine.applications.observed import Attached
 from jupyter_containers.engine.applications.planning import container_name
+from jupyter_containers.lazy_dataclasses import dataclass, field
 from jupyter_containers.options.limits import DeviceLimit
 from jupyter_containers.options.mounts import MountRequest, parse_tmpfs
 from jupyter_containers.options.network import NetworkRequest, parse_link

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 from jupyter_containers.compose.loading import LoadOptions, load
@@ -14,6 +13,7 @@ from jupyter_containers.engine.applications.translation import network_name, vol
 from jupyter_containers.engine.applications.unsupported import check
 from jupyter_containers.engine.applications.works import Nouns
 from jupyter_containers.errors import NetworkNotFoundError, NotFoundError, VolumeNotFoundError
+from jupyter_containers.lazy_dataclasses import dataclass, replace
 
 if TYPE_CHECKING:
     from jupyter_containers.engine.containers.container import Container

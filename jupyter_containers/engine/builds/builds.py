@@ -2,12 +2,9 @@
 
 from __future__ import annotations
 
-import hashlib
 import os
-import shutil
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import AbstractContextManager, contextmanager, suppress
-from dataclasses import replace
 from functools import partial
 from pathlib import Path
 from typing import BinaryIO
@@ -43,6 +40,8 @@ from jupyter_containers.errors import (
     RegistryError,
 )
 from jupyter_containers.events import CancelToken, EventSink, discard
+from jupyter_containers.lazy_dataclasses import replace
+from jupyter_containers.lazy_modules import hashlib, shutil
 from jupyter_containers.oci.descriptor import Descriptor, Platform, RawDocument, encode_json
 from jupyter_containers.oci.image import Manifest, parse_manifest
 from jupyter_containers.oci.reference import Reference

@@ -9,7 +9,6 @@ dies.
 from __future__ import annotations
 
 import fcntl
-import hashlib
 import os
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -20,6 +19,7 @@ from jupyter_containers.engine.context import EngineContext
 from jupyter_containers.engine.naming import step_name
 from jupyter_containers.errors import StorageError
 from jupyter_containers.events import CancelToken
+from jupyter_containers.lazy_modules import hashlib
 from jupyter_containers.store.uppers import tree_size
 from jupyter_containers.trees.owners import give
 

@@ -11,7 +11,6 @@ from __future__ import annotations
 import os
 from collections.abc import Callable, Iterable
 from contextlib import suppress
-from dataclasses import dataclass
 from datetime import UTC, datetime
 
 import msgspec
@@ -23,6 +22,7 @@ from jupyter_containers.engine.builds.received import ReceivedContexts
 from jupyter_containers.engine.context import EngineContext
 from jupyter_containers.engine.results import PruneResult
 from jupyter_containers.errors import InvalidArgumentError
+from jupyter_containers.lazy_dataclasses import dataclass
 from jupyter_containers.oci.decoding import DECODE_ERRORS
 from jupyter_containers.oci.descriptor import short_id
 from jupyter_containers.options.moments import parse_moment

@@ -8,7 +8,6 @@ pruned with the build cache.  The step's mounts and secrets are not in it.
 from __future__ import annotations
 
 import os
-import secrets
 import time
 from datetime import UTC, datetime
 
@@ -19,6 +18,7 @@ from jupyter_containers.engine.context import EngineContext
 from jupyter_containers.engine.images.catalog import Images
 from jupyter_containers.errors import NotFoundError
 from jupyter_containers.events import CancelToken
+from jupyter_containers.lazy_modules import secrets
 from jupyter_containers.oci.image import ExecutionConfig, History, rfc3339
 from jupyter_containers.store import Collection, ImageRecord, LayerRecord
 

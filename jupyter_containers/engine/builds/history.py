@@ -6,7 +6,6 @@ Lifecycle of a note: ``running`` (once a build has taken a moment) → ``done``,
 
 from __future__ import annotations
 
-import secrets
 import threading
 import time
 from collections.abc import Iterator
@@ -18,6 +17,7 @@ import msgspec
 from jupyter_containers.engine.records import BuildNote, BuildOutcome, BuiltStep, BuiltSteps
 from jupyter_containers.errors import ContainersError, NotFoundError, OperationCancelledError
 from jupyter_containers.events import Event, EventSink, TaskFinished, TaskStarted
+from jupyter_containers.lazy_modules import secrets
 
 if TYPE_CHECKING:
     from jupyter_containers.engine.context import EngineContext

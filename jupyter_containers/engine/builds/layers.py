@@ -6,8 +6,6 @@ while its blob exists.  Without ``force`` the base image's layers stay unchanged
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
-
 import msgspec
 
 from jupyter_containers.build.image import write_image
@@ -16,6 +14,7 @@ from jupyter_containers.build.seams import BlobStore, LayerRef
 from jupyter_containers.engine.context import EngineContext
 from jupyter_containers.engine.work import in_parallel
 from jupyter_containers.events import CancelToken
+from jupyter_containers.lazy_dataclasses import dataclass, replace
 from jupyter_containers.oci.descriptor import (
     DOCKER_MANIFEST,
     LAYER_GZIP,

@@ -6,11 +6,9 @@ folder of files (``type=local``) is filled in place, as Docker does it.
 
 from __future__ import annotations
 
-import json
 import os
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
 from typing import BinaryIO
@@ -39,6 +37,8 @@ from jupyter_containers.events import (
     discard,
     warn,
 )
+from jupyter_containers.lazy_dataclasses import dataclass, replace
+from jupyter_containers.lazy_modules import json
 from jupyter_containers.oci.descriptor import RawDocument
 from jupyter_containers.oci.reference import Reference
 from jupyter_containers.options.build import BuildOptions

@@ -6,12 +6,12 @@ OCI Image Specification 1.1, image-index.md.
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
-from dataclasses import replace
 
 import msgspec
 
 from jupyter_containers.build.sharing import SharedSteps
 from jupyter_containers.events import CHECKS, Event, EventSink, TaskStarted
+from jupyter_containers.lazy_dataclasses import replace
 from jupyter_containers.oci.descriptor import INDEX, Descriptor, Platform, RawDocument, encode_json
 from jupyter_containers.oci.image import new_index
 from jupyter_containers.options.build import BuildOptions

@@ -10,7 +10,6 @@ from __future__ import annotations
 import threading
 from collections.abc import Iterator, Sequence
 from contextlib import AbstractContextManager, contextmanager
-from dataclasses import dataclass, field, replace
 from typing import Protocol
 
 from jupyter_containers.build.sharing import (
@@ -38,6 +37,7 @@ from jupyter_containers.errors import (
     VerificationError,
 )
 from jupyter_containers.events import CancelToken, EventSink, TaskFinished, TaskStarted
+from jupyter_containers.lazy_dataclasses import dataclass, field, replace
 from jupyter_containers.oci.descriptor import (
     CONFIG,
     DOCKER_CONFIG,

@@ -8,11 +8,11 @@ from __future__ import annotations
 import contextlib
 import os
 import select
-import socket
 import threading
 from collections.abc import Iterator
 from pathlib import Path
 
+from jupyter_containers.lazy_modules import socket
 from jupyter_containers.trees.owners import give
 
 _POLL_SECONDS = 0.1

@@ -7,10 +7,8 @@ for them, and if the build's process dies, the sweep ends the rest.
 
 from __future__ import annotations
 
-import shutil
 from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, ExitStack, contextmanager, suppress
-from dataclasses import dataclass
 from pathlib import Path
 from typing import TypeVar
 
@@ -39,6 +37,8 @@ from jupyter_containers.engine.naming import step_name
 from jupyter_containers.engine.networks.connections import Connections
 from jupyter_containers.errors import ContainersError
 from jupyter_containers.events import CancelToken
+from jupyter_containers.lazy_dataclasses import dataclass
+from jupyter_containers.lazy_modules import shutil
 from jupyter_containers.network import names
 from jupyter_containers.oci.descriptor import chain_id
 from jupyter_containers.oci.image import ExecutionConfig

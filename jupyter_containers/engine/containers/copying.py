@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import os
 from contextlib import ExitStack
-from dataclasses import dataclass
 from typing import TYPE_CHECKING, BinaryIO
 
 from jupyter_containers.errors import InvalidArgumentError, StorageError
 from jupyter_containers.events import EventSink, warn
+from jupyter_containers.lazy_dataclasses import dataclass
 
 if TYPE_CHECKING:
     from jupyter_containers.engine.containers.catalog import Containers

@@ -11,13 +11,9 @@ removes those that a killed process left behind.
 
 from __future__ import annotations
 
-import json
 import os
-import shutil
-import tempfile
 from collections.abc import Mapping, Sequence
 from contextlib import suppress
-from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -32,6 +28,8 @@ from jupyter_containers.errors import (
     StorageError,
     VerificationError,
 )
+from jupyter_containers.lazy_dataclasses import dataclass, field
+from jupyter_containers.lazy_modules import json, shutil, tempfile
 from jupyter_containers.options import MountRequest, RunOptions
 from jupyter_containers.store.owner import Owner
 from jupyter_containers.trees import at

@@ -9,12 +9,13 @@ config file may have changed by then.
 from __future__ import annotations
 
 import contextlib
-import json
+import gc
 import os
 import sys
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from jupyter_containers.lazy_modules import import_msgspec, json
 from jupyter_containers.runtime.self_exec import self_exec_command
 
 if TYPE_CHECKING:
@@ -68,6 +69,8 @@ def main() -> int:
 
     Returns 0, also if another process has already done it.
     """
+    gc.disable()  # it would take a quarter of this short program's time
+    import_msgspec()
     from jupyter_containers.engine.containers.lifecycle import Lifecycle
     from jupyter_containers.engine.containers.restarts import wait_for_restart
     from jupyter_containers.engine.context import EngineContext

@@ -7,14 +7,14 @@ sees it and as the host sees it.  Facts of a running container are omitted if it
 from __future__ import annotations
 
 import os
-import socket
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
 from typing import Any
 
 from jupyter_containers.engine.context import EngineContext
 from jupyter_containers.engine.records import ContainerRecord
 from jupyter_containers.errors import NotFoundError
+from jupyter_containers.lazy_dataclasses import dataclass
+from jupyter_containers.lazy_modules import socket
 from jupyter_containers.runtime import cgroups, views
 
 _ISOLATES = {

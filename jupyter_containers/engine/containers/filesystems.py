@@ -15,7 +15,6 @@ import threading
 import time
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager, suppress
-from dataclasses import dataclass
 from pathlib import Path
 from typing import BinaryIO
 
@@ -33,6 +32,7 @@ from jupyter_containers.errors import (
     StorageError,
 )
 from jupyter_containers.events import CancelToken
+from jupyter_containers.lazy_dataclasses import dataclass
 from jupyter_containers.oci.image import ExecutionConfig, History, rfc3339
 from jupyter_containers.oci.reference import Reference
 from jupyter_containers.oci.state import Status

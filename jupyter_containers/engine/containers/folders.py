@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import os
 import stat
-from dataclasses import dataclass
 from typing import Literal
 
 from jupyter_containers.errors import InvalidArgumentError, NotFoundError
+from jupyter_containers.lazy_dataclasses import dataclass
 from jupyter_containers.trees import at
 from jupyter_containers.trees.rooted import Root, split
 

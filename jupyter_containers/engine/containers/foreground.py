@@ -11,7 +11,6 @@ import select
 import signal
 from collections.abc import Callable
 from contextlib import AbstractContextManager, nullcontext, suppress
-from dataclasses import dataclass, replace
 from functools import partial
 from typing import BinaryIO, Protocol
 
@@ -29,6 +28,7 @@ from jupyter_containers.engine.records import ContainerRecord
 from jupyter_containers.engine.results import RunResult
 from jupyter_containers.errors import ContainerFailedError, ContainersError, OCIRuntimeError
 from jupyter_containers.events import CancelToken
+from jupyter_containers.lazy_dataclasses import dataclass, replace
 from jupyter_containers.oci.state import require
 from jupyter_containers.runtime import execute, monitor
 from jupyter_containers.runtime.attach import Attachment

@@ -8,16 +8,15 @@ prints one line on standard error and exits with code 1.
 
 from __future__ import annotations
 
-import csv
-import json
 import os
-import shutil
 import sys
 import traceback
 from collections.abc import Callable
 from importlib import import_module
 from pathlib import Path
 from typing import Any
+
+from jupyter_containers.lazy_modules import csv, json, shutil
 
 HINTS = ".kinds.json"  # not derivable from the suffix of a result's file
 

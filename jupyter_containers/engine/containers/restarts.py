@@ -13,7 +13,6 @@ from __future__ import annotations
 
 import os
 import signal
-import subprocess
 import sys
 import time
 from collections.abc import Sequence
@@ -22,6 +21,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from jupyter_containers.engine.records import ContainerRecord, StateRecord
+from jupyter_containers.lazy_modules import subprocess
 from jupyter_containers.options.restart import RestartPolicy
 from jupyter_containers.runtime.oci_runtime import program_environment
 

@@ -5,12 +5,12 @@ from __future__ import annotations
 import errno
 import os
 import stat
-import subprocess
 from pathlib import Path
 
 from jupyter_containers.engine.context import EngineContext
 from jupyter_containers.engine.records import MountRecord
 from jupyter_containers.errors import InvalidArgumentError, StorageError
+from jupyter_containers.lazy_modules import subprocess
 from jupyter_containers.options import RunOptions
 from jupyter_containers.runtime.confinement import (
     NO_LABELS,

@@ -7,7 +7,6 @@ snake_case.  Long operations report to ``emit`` and end on an interrupt or a can
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import replace
 from datetime import datetime
 from functools import cached_property
 from pathlib import Path
@@ -46,6 +45,7 @@ from jupyter_containers.events import (
     discard,
     warn,
 )
+from jupyter_containers.lazy_dataclasses import replace
 from jupyter_containers.options import ExecOptions, RunOptions
 from jupyter_containers.options.flag import with_keywords
 from jupyter_containers.options.flags import ExecFlags, RunFlags, UpdateFlags

@@ -10,7 +10,6 @@ from __future__ import annotations
 import os
 from collections.abc import Mapping
 from contextlib import suppress
-from dataclasses import dataclass, field
 
 import msgspec
 
@@ -21,6 +20,7 @@ from jupyter_containers.engine.records import ContainerRecord, MountRecord
 from jupyter_containers.errors import (
     InvalidArgumentError,
 )
+from jupyter_containers.lazy_dataclasses import dataclass, field
 from jupyter_containers.options.mounts import VolumesFrom
 from jupyter_containers.runtime.mounts import PrivateMounts, detach_inside
 

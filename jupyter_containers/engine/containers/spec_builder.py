@@ -6,9 +6,7 @@ Every path that the image or the user names is resolved inside that root.
 
 from __future__ import annotations
 
-import json
 import os
-import socket
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -23,6 +21,7 @@ from jupyter_containers.engine.networks.host_names import Hostnames
 from jupyter_containers.engine.records import ContainerRecord, MountRecord
 from jupyter_containers.engine.volumes.catalog import fill_from_image
 from jupyter_containers.errors import InvalidArgumentError
+from jupyter_containers.lazy_modules import json, socket
 from jupyter_containers.network import names
 from jupyter_containers.network.resolver import ADDRESS
 from jupyter_containers.network.usermode import host_address

@@ -6,10 +6,9 @@ the kernel.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-
 from jupyter_containers.engine.records import StateRecord
 from jupyter_containers.engine.units import human_duration
+from jupyter_containers.lazy_dataclasses import dataclass
 from jupyter_containers.oci.state import Status
 
 AGE = "{age}"

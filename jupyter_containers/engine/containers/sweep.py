@@ -65,6 +65,10 @@ class SweptLifecycle(Lifecycle):
             companions=(),
         )
 
+    def restarted(self) -> bool:
+        """Return whether the machine was restarted since the last sweep."""
+        return boot_id() != known_boot(self._context.settings.layout.boot_id)
+
     def sweep(self) -> None:
         """Finish or remove what dead processes left half done."""
         context = self._context

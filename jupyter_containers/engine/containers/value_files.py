@@ -8,16 +8,16 @@ only when a value needs them.
 from __future__ import annotations
 
 import io
-import json
 import sys
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
 from importlib.util import find_spec
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
 from jupyter_containers.engine.units import binary_size
 from jupyter_containers.errors import InvalidArgumentError, UnsupportedError, VerificationError
+from jupyter_containers.lazy_dataclasses import dataclass
+from jupyter_containers.lazy_modules import json
 
 if TYPE_CHECKING:
     from types import ModuleType

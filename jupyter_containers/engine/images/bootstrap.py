@@ -12,9 +12,6 @@ the archive's Release file, and nothing specific to this machine is included.
 from __future__ import annotations
 
 import os
-import secrets
-import shutil
-import subprocess
 import threading
 import time
 from collections.abc import Callable
@@ -40,6 +37,7 @@ from jupyter_containers.events import (
     TaskOutput,
     TaskStarted,
 )
+from jupyter_containers.lazy_modules import secrets, shutil, subprocess
 from jupyter_containers.oci.image import ExecutionConfig, History, rfc3339
 from jupyter_containers.oci.reference import Reference
 from jupyter_containers.runtime.fake_chown import fake_chown_command

@@ -8,7 +8,6 @@ digests stay the same; only a destination that recompresses layers gets new mani
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import replace
 
 import msgspec
 
@@ -20,6 +19,7 @@ from jupyter_containers.engine.images.places.base import (
     Transfer,
 )
 from jupyter_containers.errors import VerificationError
+from jupyter_containers.lazy_dataclasses import replace
 from jupyter_containers.oci.descriptor import Platform, RawDocument, encode_json
 from jupyter_containers.oci.image import Index, Manifest, parse_manifest
 

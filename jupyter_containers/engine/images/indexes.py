@@ -6,7 +6,6 @@ Image Specification 1.1, image-index.md.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from jupyter_containers.engine.context import EngineContext
@@ -14,6 +13,7 @@ from jupyter_containers.engine.images.places.store import stored_target
 from jupyter_containers.engine.images.transfer import push
 from jupyter_containers.errors import ImageNotFoundError
 from jupyter_containers.events import CancelToken, EventSink
+from jupyter_containers.lazy_dataclasses import dataclass
 from jupyter_containers.oci.descriptor import INDEX, Platform, RawDocument
 from jupyter_containers.oci.image import Index, parse_manifest
 from jupyter_containers.oci.reference import Reference

@@ -13,7 +13,6 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import Future
 from concurrent.futures import TimeoutError as NotYet
 from contextlib import contextmanager
-from dataclasses import dataclass, field
 from typing import BinaryIO, TypeVar
 
 from jupyter_containers.engine.work import in_parallel
@@ -25,6 +24,7 @@ from jupyter_containers.events import (
     TaskProgress,
     TaskStarted,
 )
+from jupyter_containers.lazy_dataclasses import dataclass, field
 from jupyter_containers.oci.descriptor import Descriptor, chain_id, short_id, validate_digest
 from jupyter_containers.oci.image import check_depth
 from jupyter_containers.store import Lease, Store

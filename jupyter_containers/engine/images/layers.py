@@ -8,11 +8,11 @@ path's smallest version divided by all bytes.
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, replace
 
 from jupyter_containers.engine.context import EngineContext
 from jupyter_containers.engine.images.catalog import Images
 from jupyter_containers.engine.images.documents import execution_document
+from jupyter_containers.lazy_dataclasses import dataclass, replace
 from jupyter_containers.oci.image import ImageConfig
 from jupyter_containers.store import ImageRecord
 from jupyter_containers.store.layertree import FileState, LayerChange, MergedTree, same

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 from pathlib import Path
 from typing import BinaryIO
 
@@ -14,6 +13,7 @@ from jupyter_containers.engine.images.places.base import Target, Transfer
 from jupyter_containers.engine.images.places.store import StorePlace, open_store
 from jupyter_containers.errors import ArchiveError
 from jupyter_containers.events import CancelToken, EventSink
+from jupyter_containers.lazy_dataclasses import dataclass
 from jupyter_containers.oci.descriptor import Platform
 from jupyter_containers.oci.reference import Reference
 from jupyter_containers.store import ImageRecord

@@ -9,7 +9,6 @@ Specification 1.1, image-index.md.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import replace as changed
 from typing import TYPE_CHECKING, Any
 
 import msgspec
@@ -26,6 +25,7 @@ from jupyter_containers.errors import (
     VerificationError,
 )
 from jupyter_containers.events import CancelToken, EventSink, TaskFinished, TaskStarted
+from jupyter_containers.lazy_dataclasses import replace as changed
 from jupyter_containers.oci.descriptor import (
     DOCKER_LIST,
     DOCKER_MANIFEST,

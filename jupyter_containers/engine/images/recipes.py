@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass
 
 from jupyter_containers.errors import InvalidArgumentError
+from jupyter_containers.lazy_dataclasses import dataclass
 from jupyter_containers.oci.reference import Reference
 
 SUITES = ("bookworm", "trixie", "bullseye", "sid")

@@ -9,7 +9,6 @@ is not changed.
 from __future__ import annotations
 
 import time
-from dataclasses import dataclass
 from typing import TYPE_CHECKING, Literal
 
 import msgspec
@@ -18,6 +17,7 @@ from jupyter_containers.engine.images.places.base import Image, Source, Transfer
 from jupyter_containers.engine.work import in_parallel
 from jupyter_containers.errors import InvalidArgumentError, RegistryError
 from jupyter_containers.events import TaskFinished, TaskProgress, TaskStarted
+from jupyter_containers.lazy_dataclasses import dataclass
 from jupyter_containers.oci.descriptor import (
     CONFIG,
     LAYER_GZIP,

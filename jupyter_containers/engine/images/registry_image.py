@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-import shutil
 from pathlib import Path
 
 from jupyter_containers.errors import ContainersError
+from jupyter_containers.lazy_modules import shutil
 
 PROGRAM = "usr/bin/docker-registry"
 DATA = "/var/lib/registry"

@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-
 from jupyter_containers.engine.context import EngineContext
 from jupyter_containers.engine.images.catalog import whole_repository
 from jupyter_containers.events import CancelToken
+from jupyter_containers.lazy_dataclasses import dataclass
 from jupyter_containers.oci.descriptor import Descriptor, Platform
 from jupyter_containers.oci.image import Index, parse_manifest
 from jupyter_containers.oci.reference import Reference

@@ -5,7 +5,6 @@ from __future__ import annotations
 import os
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, BinaryIO
 
@@ -16,6 +15,7 @@ from jupyter_containers.engine.images.places.base import Target, Transfer
 from jupyter_containers.engine.images.places.store import open_store, stored_image
 from jupyter_containers.errors import InvalidArgumentError
 from jupyter_containers.events import CancelToken, EventSink
+from jupyter_containers.lazy_dataclasses import dataclass
 from jupyter_containers.oci.reference import Reference
 from jupyter_containers.store import ImageRecord
 from jupyter_containers.store.compression import compressed

@@ -10,7 +10,6 @@ from __future__ import annotations
 
 import time
 from contextlib import ExitStack
-from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from jupyter_containers.engine.context import EngineContext
@@ -35,6 +34,7 @@ from jupyter_containers.events import (
     TaskStarted,
     discard,
 )
+from jupyter_containers.lazy_dataclasses import replace
 from jupyter_containers.oci.descriptor import (
     CONFIG,
     DOCKER_CONFIG,

@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
-
 from jupyter_containers.engine.context import EngineContext
 from jupyter_containers.engine.images.catalog import Images
+from jupyter_containers.lazy_dataclasses import dataclass, field
 
 
 @dataclass(slots=True)

@@ -6,7 +6,6 @@ are modes without a record.  :mod:`.connections` has the code by which container
 
 from __future__ import annotations
 
-import hashlib
 import ipaddress
 import time
 from collections.abc import Iterable
@@ -19,6 +18,7 @@ from jupyter_containers.errors import (
     InvalidArgumentError,
     NetworkNotFoundError,
 )
+from jupyter_containers.lazy_modules import hashlib
 from jupyter_containers.network.allocation import (
     bridge_interface,
     check_subnet,

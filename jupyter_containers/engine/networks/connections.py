@@ -16,7 +16,6 @@ import threading
 import warnings
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager, suppress
-from dataclasses import dataclass, field, replace
 
 import msgspec
 
@@ -35,6 +34,7 @@ from jupyter_containers.errors import (
     NetworkNotFoundError,
     StorageError,
 )
+from jupyter_containers.lazy_dataclasses import dataclass, field, replace
 from jupyter_containers.network.allocation import allocate_endpoint
 from jupyter_containers.network.model import Endpoint, Network, PublishedPort
 from jupyter_containers.network.namespace import NetworkNamespace

@@ -15,7 +15,6 @@ from __future__ import annotations
 import errno
 import os
 from collections.abc import Collection, Iterator, Sequence
-from dataclasses import replace
 
 import msgspec
 
@@ -29,6 +28,7 @@ from jupyter_containers.errors import (
     InvalidArgumentError,
     InvalidStateError,
 )
+from jupyter_containers.lazy_dataclasses import replace
 from jupyter_containers.network.names import HostEntry, hosts_lines
 from jupyter_containers.options.network import DEFAULT_NETWORK, NetworkRequest
 

@@ -12,12 +12,12 @@ import http.client
 import time
 from collections.abc import Mapping
 from contextlib import suppress
-from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 from jupyter_containers.engine.containers.container import Container
 from jupyter_containers.engine.registry_logins import INSIDE, RegistryLogin, new_password
 from jupyter_containers.errors import ConflictError, ContainersError, NotFoundError
+from jupyter_containers.lazy_dataclasses import dataclass, field
 
 if TYPE_CHECKING:
     from jupyter_containers.engine.containers.service import ContainerService

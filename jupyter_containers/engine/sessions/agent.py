@@ -9,7 +9,6 @@ this one.
 from __future__ import annotations
 
 import os
-import queue
 import threading
 import time
 from collections.abc import Callable, Sequence
@@ -20,6 +19,7 @@ from jupyter_containers.engine.containers.streams import OutputSink, StreamName
 from jupyter_containers.engine.results import RunResult
 from jupyter_containers.engine.sessions.frames import Frame, FrameReader, encoded
 from jupyter_containers.errors import ContainersError, SessionEndedError
+from jupyter_containers.lazy_modules import queue
 
 _WAITING_FRAMES = 256
 _ENDING_SECONDS = 5.0

@@ -7,13 +7,13 @@ field of another type than expected is replaced by its default.
 
 from __future__ import annotations
 
-import json
 import struct
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, field
 from typing import Any, TypeVar
 
 from jupyter_containers.errors import SessionProtocolError
+from jupyter_containers.lazy_dataclasses import dataclass, field
+from jupyter_containers.lazy_modules import json
 
 _HEAD = struct.Struct(">II")
 MOST_TEXT_BYTES = 64 << 20

@@ -7,10 +7,10 @@ here.
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
 from pathlib import Path
 
 from jupyter_containers.errors import InvalidArgumentError
+from jupyter_containers.lazy_dataclasses import dataclass
 
 # Reads one program, whose length is the first line; the frames follow on the same file.
 _PYTHON = (

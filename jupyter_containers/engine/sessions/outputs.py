@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import codecs
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
 from typing import Any
 
 from jupyter_containers.engine.sessions.frames import Frame
+from jupyter_containers.lazy_dataclasses import dataclass, field
 
 MOST_OUTPUT_BYTES = 32 << 20
 Output = dict[str, Any]

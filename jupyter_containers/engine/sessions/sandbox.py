@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-import html
 from collections.abc import Mapping
 from typing import Any
+
+from jupyter_containers.lazy_modules import html
 
 CLOSED: Mapping[str, Any] = {
     "network": "none",

@@ -8,12 +8,10 @@ this Python process, removes the container.
 from __future__ import annotations
 
 import os
-import tempfile
 import threading
 import time
 from collections.abc import Callable
 from contextlib import suppress
-from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
@@ -29,6 +27,8 @@ from jupyter_containers.errors import (
     UnsupportedError,
 )
 from jupyter_containers.events import CancelToken
+from jupyter_containers.lazy_dataclasses import dataclass, field
+from jupyter_containers.lazy_modules import tempfile
 
 if TYPE_CHECKING:
     from jupyter_containers.engine.containers.service import ContainerService

@@ -8,13 +8,13 @@ shared one once, add up to the size of images in ``system df``.
 from __future__ import annotations
 
 from collections import Counter
-from dataclasses import dataclass
 from datetime import datetime
 
 from jupyter_containers.engine.builds.cache_mounts import CacheMounts
 from jupyter_containers.engine.context import EngineContext
 from jupyter_containers.engine.images.catalog import Images, Names
 from jupyter_containers.engine.units import parse_time
+from jupyter_containers.lazy_dataclasses import dataclass
 from jupyter_containers.oci.descriptor import short_id
 from jupyter_containers.store import ImageRecord
 from jupyter_containers.store.uppers import tree_size

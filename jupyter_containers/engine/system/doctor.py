@@ -5,8 +5,6 @@ from __future__ import annotations
 import os
 import pwd
 import re
-import shutil
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -19,6 +17,8 @@ from jupyter_containers.engine.system.programs import (
     seccomp,
 )
 from jupyter_containers.filesystems import file_system, is_remote
+from jupyter_containers.lazy_dataclasses import dataclass
+from jupyter_containers.lazy_modules import shutil
 from jupyter_containers.runtime.confinement import profile_is_loaded
 from jupyter_containers.runtime.host import Capability, HostCapabilities, probe
 from jupyter_containers.runtime.restrictions import system_files_restriction

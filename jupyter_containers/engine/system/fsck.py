@@ -9,9 +9,7 @@ person's decision stays.
 
 from __future__ import annotations
 
-import subprocess
 from collections.abc import Callable
-from dataclasses import dataclass
 
 from jupyter_containers.engine.builds.failed_steps import FailedSteps
 from jupyter_containers.engine.context import EngineContext
@@ -27,6 +25,8 @@ from jupyter_containers.events import (
     TaskProgress,
     TaskStarted,
 )
+from jupyter_containers.lazy_dataclasses import dataclass
+from jupyter_containers.lazy_modules import subprocess
 from jupyter_containers.oci.descriptor import LAYER_TAR, Descriptor, RawDocument, short_id
 from jupyter_containers.oci.image import Manifest, parse_manifest
 from jupyter_containers.store import LayerRecord

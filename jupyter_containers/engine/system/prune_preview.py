@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from jupyter_containers.engine.system.disk_details import image_parts
 from jupyter_containers.engine.system.disk_usage import DiskUsageReport
+from jupyter_containers.lazy_dataclasses import dataclass
 from jupyter_containers.store.uppers import tree_size
 
 if TYPE_CHECKING:

@@ -7,8 +7,6 @@ their default values.  A record that cannot be restored is removed together with
 
 from __future__ import annotations
 
-import json
-import re
 from collections.abc import Callable, Iterator
 from contextlib import suppress
 from typing import Any
@@ -19,6 +17,8 @@ from jupyter_containers.engine.context import EngineContext
 from jupyter_containers.engine.records import VolumeRecord
 from jupyter_containers.errors import ContainersError, InUseError, UnsupportedError
 from jupyter_containers.events import CancelToken
+from jupyter_containers.lazy_modules import json
+from jupyter_containers.lazy_patterns import pattern
 from jupyter_containers.oci.descriptor import RawDocument, chain_id, is_digest
 from jupyter_containers.oci.image import (
     Index,
@@ -34,7 +34,7 @@ from jupyter_containers.store.collection import DamagedDocument
 from jupyter_containers.store.content import REF_NAME
 from jupyter_containers.store.rows import DamagedRow
 
-_ID = re.compile(r"[0-9a-f]{64}")
+_ID = pattern(r"[0-9a-f]{64}")
 
 
 class RecordRepair:

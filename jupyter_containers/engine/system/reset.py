@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import errno
-import shutil
 import time
 from collections.abc import Callable
 from contextlib import suppress
@@ -13,6 +12,7 @@ from typing import TYPE_CHECKING
 from jupyter_containers.engine.system.record_repair import remove_bridge
 from jupyter_containers.errors import NotFoundError, StorageError, UnsupportedError
 from jupyter_containers.layout import USER_FOLDER
+from jupyter_containers.lazy_modules import shutil
 from jupyter_containers.network.resolver import NameService
 from jupyter_containers.runtime import cgroups
 from jupyter_containers.store.faults import storage_errors

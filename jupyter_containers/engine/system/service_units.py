@@ -7,14 +7,14 @@ ends itself when it is idle.  Both belong to root's systemd, or to that of one u
 from __future__ import annotations
 
 import os
-import subprocess
 import sys
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
 from pathlib import Path
 
 from jupyter_containers.engine.system.serving import ONE_ARENA
 from jupyter_containers.errors import ContainersError, NotFoundError
+from jupyter_containers.lazy_dataclasses import dataclass
+from jupyter_containers.lazy_modules import subprocess
 
 NAME = "jupyter-containers"
 _RUNNING = Path("/run/systemd/system")  # sd_booted(3)

@@ -9,14 +9,13 @@ from __future__ import annotations
 
 import os
 import signal
-import subprocess
-import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
 from pathlib import Path
 
 from jupyter_containers.errors import ContainersError, InvalidArgumentError
+from jupyter_containers.lazy_dataclasses import dataclass
+from jupyter_containers.lazy_modules import subprocess, tempfile
 from jupyter_containers.runtime.self_exec import self_exec_command
 from jupyter_containers.settings import Settings, environment
 

@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-import shutil
-
 from jupyter_containers.engine.containers.sweep import SweptLifecycle, builder_alive
 from jupyter_containers.engine.context import EngineContext
+from jupyter_containers.lazy_modules import shutil
 from jupyter_containers.store.faults import tolerated
 
 

@@ -8,14 +8,12 @@ running ones, and the call returns after their clean-up.
 
 from __future__ import annotations
 
-import json
 import os
 import queue
 import time
 from collections.abc import Callable, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import suppress
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -38,6 +36,8 @@ from jupyter_containers.events import (
     TaskProgress,
     TaskStarted,
 )
+from jupyter_containers.lazy_dataclasses import dataclass
+from jupyter_containers.lazy_modules import json
 from jupyter_containers.options import RunOptions
 
 PLACE = "{}"

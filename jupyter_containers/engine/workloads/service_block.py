@@ -8,8 +8,6 @@ also after an error.
 from __future__ import annotations
 
 import ipaddress
-import secrets
-import socket
 import time
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
@@ -22,6 +20,7 @@ from jupyter_containers.errors import (
     InvalidArgumentError,
     ServiceNotReadyError,
 )
+from jupyter_containers.lazy_modules import secrets, socket
 
 if TYPE_CHECKING:
     from jupyter_containers.engine.backends import ContainerBackend

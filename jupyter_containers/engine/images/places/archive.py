@@ -10,7 +10,6 @@ archives are both (``docker-archive``, as by Docker since version 25), or a layo
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
 from typing import Any, Literal
 
 import msgspec
@@ -39,6 +38,7 @@ from jupyter_containers.errors import (
     VerificationError,
 )
 from jupyter_containers.events import TaskFinished, TaskProgress, TaskStarted
+from jupyter_containers.lazy_dataclasses import dataclass, field
 from jupyter_containers.oci.decoding import DECODE_ERRORS
 from jupyter_containers.oci.descriptor import (
     CONFIG,

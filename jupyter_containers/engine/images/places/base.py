@@ -14,12 +14,12 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager
-from dataclasses import dataclass, field
 from typing import BinaryIO, Literal, Protocol
 
 import msgspec
 
 from jupyter_containers.events import CancelToken, EventSink
+from jupyter_containers.lazy_dataclasses import dataclass, field
 from jupyter_containers.oci.descriptor import Descriptor, Platform, RawDocument
 from jupyter_containers.oci.image import Manifest
 from jupyter_containers.oci.reference import Reference

@@ -2,10 +2,8 @@
 
 from __future__ import annotations
 
-import hashlib
 from collections.abc import Iterator, Sequence
 from contextlib import closing, contextmanager
-from dataclasses import dataclass
 from typing import BinaryIO
 
 from jupyter_containers.engine.images.places.base import (
@@ -17,6 +15,8 @@ from jupyter_containers.engine.images.places.base import (
 )
 from jupyter_containers.errors import DigestMismatchError, SizeMismatchError
 from jupyter_containers.events import CancelToken
+from jupyter_containers.lazy_dataclasses import dataclass
+from jupyter_containers.lazy_modules import hashlib
 from jupyter_containers.oci.descriptor import Descriptor
 
 _CHUNK = 1024 * 1024

@@ -6,11 +6,8 @@ that it names has been written.  OCI Image Specification 1.1, image-layout.md.
 
 from __future__ import annotations
 
-import hashlib
-import json
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import AbstractContextManager, contextmanager
-from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, BinaryIO
 
@@ -38,6 +35,8 @@ from jupyter_containers.errors import (
     VerificationError,
 )
 from jupyter_containers.events import CancelToken
+from jupyter_containers.lazy_dataclasses import dataclass, field
+from jupyter_containers.lazy_modules import hashlib, json
 from jupyter_containers.oci.decoding import DECODE_ERRORS
 from jupyter_containers.oci.descriptor import INDEX, Descriptor, RawDocument, encode_json
 from jupyter_containers.store.content import LAYOUT, REF_NAME

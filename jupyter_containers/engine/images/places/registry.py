@@ -11,7 +11,6 @@ from __future__ import annotations
 import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import AbstractContextManager, contextmanager
-from dataclasses import dataclass
 from typing import TYPE_CHECKING, BinaryIO, Protocol
 
 from jupyter_containers.engine.context import EngineContext
@@ -38,6 +37,7 @@ from jupyter_containers.events import (
     TaskStarted,
 )
 from jupyter_containers.events import Outcome as TaskOutcome
+from jupyter_containers.lazy_dataclasses import dataclass
 from jupyter_containers.oci.descriptor import Descriptor, RawDocument, short_id
 from jupyter_containers.oci.reference import Reference
 

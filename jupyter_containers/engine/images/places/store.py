@@ -8,7 +8,6 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import AbstractContextManager, contextmanager
-from dataclasses import dataclass, field
 from functools import partial
 from typing import TYPE_CHECKING, BinaryIO
 
@@ -28,6 +27,7 @@ from jupyter_containers.engine.images.places.base import (
 from jupyter_containers.engine.images.places.blobs import file_pieces
 from jupyter_containers.errors import DigestMismatchError, NotFoundError, VerificationError
 from jupyter_containers.events import CancelToken, TaskProgress
+from jupyter_containers.lazy_dataclasses import dataclass, field
 from jupyter_containers.oci.descriptor import (
     LAYER_GZIP,
     LAYER_ZSTD,

@@ -1,7 +1,6 @@
 from __future__ import annotations
 
 from jupyter_containers.commands.render.layers import (
-    MOST_ENTRIES,
     Differences,
     Layers,
     tree_lines,
@@ -66,11 +65,31 @@ def test_layers_as_html_fold_and_escape() -> None:
     assert "3kB wasted" in html
     assert html.count("<details") == html.count("</details>") == 4
     assert "<script" not in html
-    many = [change(f"/f{number}", size=number) for number in range(MOST_ENTRIES + 50)]
+
+
+def test_a_page_keeps_the_largest_changes_of_all_layers() -> None:
+    """Seen to fail with 400 changes of each layer: 891 KB."""
+    many = [change(f"/f{number}", size=number) for number in range(450)]
     html = Layers(image(*many))._repr_html_()
-    assert "… and 50 smaller ones" in html
-    assert ">+ f449<" in html
-    assert ">+ f49<" not in html
+    assert "… and 419 smaller ones" in html
+    assert "+ f449 <small>" in html
+    assert "+ f418 <small>" not in html
+    deep = tuple(
+        LayerView(
+            layer,
+            "sha256:a",
+            "RUN apt-get update && apt-get install --yes python3 " * 3,
+            1000,
+            1000,
+            tuple(
+                change(f"/usr/lib/p{n % 40}/s{n % 9}/module{n}.py", size=n + layer)
+                for n in range(600)
+            ),
+        )
+        for layer in range(10)
+    )
+    found = ImageLayers("sha256:c", "app:1", 3000, deep, (WastedPath("/a", 3000, 2),), 0.5)
+    assert len(Layers(found)._repr_html_()) < 15_000
 
 
 def test_names_that_are_not_text() -> None:
