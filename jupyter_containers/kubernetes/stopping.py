@@ -71,10 +71,10 @@ class Stopping:
         timer.daemon = True
         timer.start()
         try:
+            self._pods.await_end(found, token)
             if stopping:
                 # Before Kubernetes 1.22 only the end of the log shows that the program has ended.
                 return self._foreground.log_ends(found, token)
-            self._pods.await_end(found, token)
             return True
         except ContainersError:
             if not token.cancelled:
