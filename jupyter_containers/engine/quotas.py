@@ -79,6 +79,7 @@ class LabFile(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """The administrator's file."""
 
     for_root: bool = False
+    contexts: dict[str, object] = {}  # read by contexts.py
     locked: tuple[str, ...] = ()
     settings: dict[str, object] = {}
     limits: Limits = Limits()

@@ -84,7 +84,7 @@ class Cluster:
         usual = Path("~/.kube/config").expanduser()
         if named or usual.is_file() or not (SERVICE_ACCOUNT / "token").exists():
             return kind.from_file(named or usual)
-        return kind.from_service_account()
+        return kind.from_service_account(SERVICE_ACCOUNT)
 
     @cached_property
     def namespace(self) -> str:
@@ -248,6 +248,7 @@ class Patience:
 
     def __init__(self, seconds: float = 60.0) -> None:
         self._seconds = seconds
+        self.renewed = False  # true after a wait
         self.reset()
 
     def reset(self) -> None:
@@ -260,6 +261,7 @@ class Patience:
         self._began = self._began or now
         if now - self._began > self._seconds:
             return False
+        self.renewed = True
         time.sleep(self._pause)
         self._pause = min(2 * self._pause, 2.0)
         return True
@@ -318,7 +320,11 @@ def quota_text(message: str) -> str:
 
 def policy_text(message: str) -> str:
     """Return the reasons of an admission policy without the object's name."""
-    for mark in ("unable to validate against any pod security policy: ", "violates PodSecurity "):
+    for mark in (
+        "unable to validate against any pod security policy: ",
+        "unable to admit pod: ",
+        "violates PodSecurity ",
+    ):
         if mark in message:
             return message.partition(mark)[2].strip()
     return message.partition("forbidden: ")[2].strip() or message

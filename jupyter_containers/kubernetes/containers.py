@@ -7,10 +7,9 @@ See :class:`~jupyter_containers.engine.backends.ContainerBackend` and
 from __future__ import annotations
 
 import math
-import time
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from datetime import datetime
-from typing import TYPE_CHECKING, Any, BinaryIO, NoReturn, Unpack
+from typing import TYPE_CHECKING, Any, BinaryIO, Unpack
 
 import msgspec
 
@@ -27,17 +26,19 @@ from jupyter_containers.engine.filters import Filters, Lookups, PruneFilter, con
 from jupyter_containers.engine.frames import CONTAINER_FIELDS, frame_of
 from jupyter_containers.engine.images.image import Image, image_name
 from jupyter_containers.engine.interrupts import deferred
-from jupyter_containers.engine.naming import friendly_name, new_id
-from jupyter_containers.engine.records import ContainerRecord, MountRecord, StateRecord
+from jupyter_containers.engine.records import ContainerRecord
 from jupyter_containers.engine.results import PruneResult, RunResult, StatsSample
-from jupyter_containers.errors import ContainersError, InvalidArgumentError
+from jupyter_containers.errors import InvalidArgumentError
 from jupyter_containers.events import CancelToken, EventSink, discard
 from jupyter_containers.kubernetes.foreground import Foreground
 from jupyter_containers.kubernetes.handles import PodContainer, health_of
-from jupyter_containers.kubernetes.images import ImageSource, Published
+from jupyter_containers.kubernetes.images import ImageSource
 from jupyter_containers.kubernetes.logs import read_log
 from jupyter_containers.kubernetes.pods import Found, Pods
+from jupyter_containers.kubernetes.refused import RefusedVerbs
+from jupyter_containers.kubernetes.starting import Starting
 from jupyter_containers.kubernetes.states import is_over
+from jupyter_containers.kubernetes.stopping import Stopping
 from jupyter_containers.kubernetes.streams import Channel
 from jupyter_containers.kubernetes.translation import pod_document
 from jupyter_containers.kubernetes.unsupported import missing, refuse
@@ -45,11 +46,10 @@ from jupyter_containers.oci.image import ExecutionConfig
 from jupyter_containers.oci.state import Status, require
 from jupyter_containers.options import ExecOptions, RunOptions
 from jupyter_containers.options.flag import with_keywords
-from jupyter_containers.options.flags import ExecFlags, RunFlags, UpdateFlags
+from jupyter_containers.options.flags import ExecFlags, RunFlags
 from jupyter_containers.options.network import DEFAULT_NETWORK
 from jupyter_containers.options.values import check_name, parse_signal
 from jupyter_containers.runtime.keys import USUAL_KEYS, DetachKeys
-from jupyter_containers.runtime.spec import process_args
 from jupyter_containers.settings import Settings
 
 if TYPE_CHECKING:
@@ -58,10 +58,9 @@ if TYPE_CHECKING:
     from jupyter_containers.runtime.logs import LogLine
 
 _KILL = 9
-_ON_NODE = "the files of a container are on its node"
 
 
-class ClusterContainers(Collection[Container]):
+class ClusterContainers(RefusedVerbs, Collection[Container]):
     """The containers of one user in a namespace."""
 
     noun = "containers"
@@ -78,6 +77,8 @@ class ClusterContainers(Collection[Container]):
         self._volumes, self._networks = volumes, networks
         self._settings = settings
         self._foreground = Foreground(pods, self._end_now)
+        self._starting = Starting(pods, images, volumes, settings)
+        self._stopping = Stopping(pods, self._foreground, settings)
 
     # -- making and starting ---------------------------------------------------------------------
 
@@ -116,10 +117,10 @@ class ClusterContainers(Collection[Container]):
             attach=options.attach,
             cancel=cancel,
         )
-        record, published = self._prepared(options, emit, cancel)
+        record, published = self._starting.prepared(options, emit, cancel)
         with id_file(options.cidfile) as write_id:
             gate = not options.detach and published.known
-            found, gated = self._launch(record, published, gate=gate, cancel=cancel)
+            found, gated = self._starting.launch(record, published, gate=gate, cancel=cancel)
             write_id(record.id)
         if options.detach:
             return PodContainer(self, found)
@@ -154,78 +155,6 @@ class ClusterContainers(Collection[Container]):
             if not request.is_mode and request.name != DEFAULT_NETWORK:
                 self._networks.get(request.name)
 
-    def _prepared(
-        self, options: RunOptions, emit: EventSink, cancel: CancelToken | None = None
-    ) -> tuple[ContainerRecord, Published]:
-        """Return the record of a new container, and its image."""
-        published = self._images.published(
-            options.image, platform=options.platform, emit=emit, cancel=cancel
-        )
-        if published.known:
-            process_args(published.config, options)
-        record = ContainerRecord(
-            id=new_id(),
-            name=options.name or friendly_name(),
-            options=options,
-            manifest_digest=published.digest,
-            image_id=published.image_id,
-            chain_id="",
-            config=published.config,
-            created=time.time(),
-            phase="ready",
-            networks=options.networks,
-            mounts=self._mounts(options, published),
-        )
-        return record, published
-
-    def _mounts(self, options: RunOptions, published: Published) -> tuple[MountRecord, ...]:
-        found: dict[str, MountRecord] = {}
-        for request in options.mounts:
-            anonymous = request.type == "volume" and not request.source
-            found[request.target] = MountRecord(
-                request.type,
-                request.target,
-                source=request.source if request.type == "volume" else "",
-                name=request.source,
-                read_only=request.read_only,
-                size=request.size,
-                anonymous=anonymous,
-                subpath=request.subpath,
-            )
-            if request.type == "volume" and not anonymous:
-                self._volumes.provide(request.source, request.labels)
-        for target in published.config.volumes:
-            found.setdefault(target, MountRecord("volume", target, anonymous=True))
-        return tuple(found.values())
-
-    def _launch(
-        self,
-        record: ContainerRecord,
-        published: Published,
-        *,
-        gate: bool = False,
-        cancel: CancelToken | None = None,
-    ) -> tuple[Found, bool]:
-        """Create a container's pod and wait until it runs; return whether it has a gate."""
-        made: Found | None = None
-        try:
-            made = self._make(record, published, gate=gate)
-            try:
-                return self._pods.await_start(made, cancel), gate
-            except ContainersError as error:
-                if not gate or getattr(error, "exit_code", 0) != 127:
-                    raise
-            # Perhaps the image has no sh for the gate: the program itself then says what is wrong.
-            self._pods.delete(made)
-            self._pods.await_gone(made)
-            made = self._make(record, published, gate=False)
-            return self._pods.await_start(made, cancel), False
-        except BaseException:
-            if made is not None:
-                with deferred():
-                    self._pods.delete(made)
-            raise
-
     def keep(
         self,
         image: str,
@@ -237,8 +166,8 @@ class ClusterContainers(Collection[Container]):
         """Start a container that runs ``command`` in place of the image's; return that, too."""
         given = {**flags, "detach": True, "entrypoint": command[0]}
         options = self._options(image, command[1:], given)
-        record, published = self._prepared(options, emit, cancel)
-        found, _ = self._launch(record, published, cancel=cancel)
+        record, published = self._starting.prepared(options, emit, cancel)
+        found, _ = self._starting.launch(record, published, cancel=cancel)
         return found, published.config
 
     def channel(self, found: Found, verb: str, **query: Any) -> Channel:
@@ -248,21 +177,6 @@ class ClusterContainers(Collection[Container]):
     def delete(self, found: Found) -> None:
         """Delete a container at once, without waiting until it is gone."""
         self._pods.delete(found)
-
-    def _make(self, record: ContainerRecord, published: Published, *, gate: bool) -> Found:
-        document = pod_document(
-            record,
-            published.reference,
-            owner=self._pods.cluster.owner,
-            namespace=self._pods.cluster.namespace,
-            gate=gate,
-            pull_secrets=published.secrets,
-            grace=self._settings.stop_timeout,
-        )
-        found = self._pods.create(document, record, published.reference)
-        if found.pod is not None:
-            self._images.own(published.secrets, found.pod)
-        return found
 
     @with_keywords(RunFlags)
     def create(
@@ -277,7 +191,7 @@ class ClusterContainers(Collection[Container]):
         flags.setdefault("detach", True)
         options = self._options(image_name(image), command, flags)
         with id_file(options.cidfile) as write_id:
-            record, published = self._prepared(options, emit)
+            record, published = self._starting.prepared(options, emit)
             # Raises for an option that has no translation.
             pod_document(record, published.reference, owner=self._pods.cluster.owner)
             self._pods.check_free(record.name)
@@ -311,7 +225,7 @@ class ClusterContainers(Collection[Container]):
                 return PodContainer(self, found)
             return self._foreground.attach(found, streams, check=check)
         require(found.record.name, found.record.state.status, "start")
-        started, gated = self._start(found, gate=attach)
+        started, gated = self._starting.again(found, gate=attach)
         if not attach:
             return PodContainer(self, started)
         try:
@@ -321,91 +235,13 @@ class ClusterContainers(Collection[Container]):
                 with deferred():
                     self._pods.delete(started)
 
-    def _start(self, found: Found, *, gate: bool = False) -> tuple[Found, bool]:
-        """Make a pod of a stored or ended container; the ID stays."""
-        record = msgspec.structs.replace(found.record, state=StateRecord(), endpoints=())
-        published = Published(
-            found.reference or record.options.image,
-            record.config,
-            record.manifest_digest,
-            record.image_id,
-            known=bool(record.image_id),
-            secrets=self._images.pull_secrets(found.reference or record.options.image),
-        )
-        if found.pod is not None:
-            self._pods.delete(found)
-            self._pods.await_gone(found)
-        try:
-            started, gated = self._launch(record, published, gate=gate and published.known)
-        except BaseException:
-            if found.pod is not None:  # it stays as a container that did not start
-                with deferred():
-                    self._pods.store(record, published.reference)
-            raise
-        if found.stored is not None:
-            self._pods.delete(found)
-        return started, gated
-
     # -- ending ----------------------------------------------------------------------------------
 
     def stop(
         self, name: str, timeout: float | None = None, *, signal: str | int | None = None
     ) -> None:
         """Stop a container: send its stop signal, and KILL after ``timeout`` seconds (10)."""
-        found = self._pods.find(name)
-        if not found.record.state.status.up or found.pod is None:
-            return
-        options = found.record.options
-        own = options.stop_timeout if options.stop_timeout >= 0 else self._settings.stop_timeout
-        grace = own if timeout is None else timeout
-        usual = signal or options.stop_signal or found.record.config.stop_signal or "TERM"
-        if options.rm:
-            self._pods.delete(found, grace=max(0, math.ceil(grace)))
-            self._pods.await_gone(found)
-            return
-        if options.restart.name == "no" and self._signalled(found, parse_signal(usual)):
-            self._stopped_by_user(found)
-            if self._ends_within(found, grace):
-                return
-            self._pods.kill(found)
-            return
-        self._pods.set_deadline(found)
-        if not self._ends_within(found, grace + 2.0, stopping=True):
-            self._pods.kill(found)
-
-    def _signalled(self, found: Found, number: int) -> bool:
-        """Send a signal; return False if the container has no program for that."""
-        try:
-            self._foreground.signal(found, number)
-        except ContainersError:
-            return False
-        return True
-
-    def _stopped_by_user(self, found: Found) -> None:
-        from jupyter_containers.kubernetes.labels import STOPPED
-
-        self._pods.annotate(found, {STOPPED: "true"})
-
-    def _ends_within(self, found: Found, seconds: float, *, stopping: bool = False) -> bool:
-        """Return whether a container ends within a time."""
-        import threading
-
-        token = CancelToken()
-        timer = threading.Timer(seconds, token.cancel)
-        timer.daemon = True
-        timer.start()
-        try:
-            if stopping:
-                # Before Kubernetes 1.22 only the end of the log shows that the program has ended.
-                return self._foreground.log_ends(found, token)
-            self._pods.await_end(found, token)
-            return True
-        except ContainersError:
-            if not token.cancelled:
-                raise
-            return False
-        finally:
-            timer.cancel()
+        self._stopping.stop(self._pods.find(name), timeout, signal)
 
     def restart(
         self,
@@ -417,12 +253,11 @@ class ClusterContainers(Collection[Container]):
         """Stop a running container (see :meth:`stop`), then start it."""
         found = self._pods.find(name)
         if found.record.state.status.up:
-            options = found.record.options
-            own = options.stop_timeout if options.stop_timeout >= 0 else self._settings.stop_timeout
-            grace = own if timeout is None else timeout
-            self._pods.delete(found, grace=max(0, math.ceil(grace)))
+            kept = self._starting.keep_record(found)
+            self._pods.delete(found, grace=math.ceil(self._stopping.grace(found, timeout)))
             self._pods.await_gone(found)
-        started, _ = self._start(found)
+            found = kept
+        started, _ = self._starting.again(found)
         return PodContainer(self, started)
 
     def kill(self, name: str, signal: str | int = "KILL") -> None:
@@ -433,14 +268,10 @@ class ClusterContainers(Collection[Container]):
         if number != _KILL:
             self._foreground.signal(found, number)
             return
-        self._end_now(found)
+        self._stopping.end_now(found)
 
     def _end_now(self, found: Found) -> None:
-        if found.record.options.rm:
-            self._pods.delete(found)
-            self._pods.await_gone(found)
-        else:
-            self._pods.kill(found)
+        self._stopping.end_now(found)
 
     def wait(self, name: str, *, cancel: CancelToken | None = None) -> int:
         """Wait until a container has ended; return its exit code."""
@@ -570,7 +401,7 @@ class ClusterContainers(Collection[Container]):
                 hint="create it with -it, or run a command on a new terminal in it",
             )
         if not found.record.state.status.alive:
-            found, _ = self._start(found, gate=True)
+            found, _ = self._starting.again(found, gate=True)
         return self._foreground.open_terminal(found, rows, columns)
 
     @with_keywords(RunFlags)
@@ -587,8 +418,8 @@ class ClusterContainers(Collection[Container]):
         """Create and start a container with a terminal (``run -it``); return the terminal."""
         given = flags | {"tty": True, "interactive": True}
         options = self._options(image_name(image), command, given)
-        record, published = self._prepared(options, emit)
-        found, _ = self._launch(record, published, gate=published.known)
+        record, published = self._starting.prepared(options, emit)
+        found, _ = self._starting.launch(record, published, gate=published.known)
         return self._foreground.open_terminal(found, rows, columns)
 
     def logs(
@@ -706,30 +537,6 @@ class ClusterContainers(Collection[Container]):
 
     # -- what a cluster does not have ------------------------------------------------------------
 
-    def update(self, name: str, **flags: Unpack[UpdateFlags]) -> None:  # noqa: ARG002  # refused
-        """Refuse: the limits of a pod cannot be changed (before Kubernetes 1.33)."""
-        raise missing("update", "the limits of a pod are fixed; run it again with others")
-
-    def pause(self, name: str) -> None:  # noqa: ARG002  # refused
-        """Refuse: a cluster cannot freeze processes."""
-        raise missing("pause", "nodes do not freeze processes")
-
-    def unpause(self, name: str) -> None:  # noqa: ARG002  # refused
-        """Refuse: a cluster cannot freeze processes."""
-        raise missing("unpause", "nodes do not freeze processes")
-
-    def diff(self, name: str) -> NoReturn:  # noqa: ARG002  # refused
-        """Refuse: the files of a container are on its node."""
-        raise missing("diff", _ON_NODE)
-
-    def commit(self, name: str, repository: str | None = None, **flags: Any) -> NoReturn:  # noqa: ARG002  # refused
-        """Refuse: the files of a container are on its node."""
-        raise missing("commit", f"{_ON_NODE}; write a Dockerfile")
-
-    def export(self, name: str, output: Any, *, compression: str | None = None) -> NoReturn:  # noqa: ARG002  # refused
-        """Refuse: the files of a container are on its node."""
-        raise missing("export", f"{_ON_NODE}; cp copies folders")
-
     def copy(
         self,
         source: str,
@@ -753,15 +560,3 @@ class ClusterContainers(Collection[Container]):
             stdout=stdout,
             emit=emit,
         )
-
-    def listen(self, name: str, port: int) -> NoReturn:  # noqa: ARG002  # refused
-        """Refuse: the namespace of a pod's network is its node's."""
-        raise missing("an allow list of hosts", "a NetworkPolicy limits a pod's network")
-
-    def folder(self, name: str, path: str) -> NoReturn:  # noqa: ARG002  # refused
-        """Refuse: the files of a container are on its node."""
-        raise missing("a view of folders", _ON_NODE)
-
-    def explain(self, name: str) -> NoReturn:  # noqa: ARG002  # refused
-        """Refuse: the inside of a node is not visible."""
-        raise missing("explain", "the inside of a node is not visible")

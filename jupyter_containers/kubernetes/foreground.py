@@ -16,8 +16,9 @@ import select
 import signal
 import threading
 import time
-from collections.abc import Callable
-from contextlib import AbstractContextManager, nullcontext, suppress
+import warnings
+from collections.abc import Callable, Iterator
+from contextlib import AbstractContextManager, contextmanager, nullcontext, suppress
 from typing import TYPE_CHECKING
 
 from jupyter_containers.engine.containers.foreground import Resizing, Streams, source_of
@@ -25,12 +26,14 @@ from jupyter_containers.engine.containers.streams import Capture, SignalSource, 
 from jupyter_containers.engine.interrupts import deferred
 from jupyter_containers.engine.results import RunResult
 from jupyter_containers.errors import (
+    ClusterUnreachableError,
     ContainerFailedError,
     ContainersError,
     OCIRuntimeError,
     OperationCancelledError,
 )
 from jupyter_containers.events import CancelToken
+from jupyter_containers.kubernetes.client import Patience, ending
 from jupyter_containers.kubernetes.pods import Found, Pods
 from jupyter_containers.kubernetes.streams import (
     ERROR,
@@ -49,6 +52,12 @@ if TYPE_CHECKING:
 _TICK = 0.05
 _CHUNK = 32768
 _INTERRUPT_GRACE_SECONDS = 0.5
+_NOT_CAUGHT = 93
+# The kernel's mask of handled signals, of which the last 8 digits are those up to 32.
+_CATCHES = (
+    "set -- $(grep ^SigCgt /proc/1/status);"
+    f" [ $(( 0x${{2#????????}} >> NUMBER & 1 )) = 1 ] || exit {_NOT_CAUGHT}; "
+)
 # Reads an input of known length, for protocols that cannot end one.
 _BY_LENGTH = 'n=$1; shift; head -c "$n" | "$@"'
 
@@ -120,23 +129,59 @@ class Foreground:
         output = self._attachment(found, stdin=options.interactive or opens_gate)
         with output, self._cancelling(output, streams.cancel), self._signals(found, streams):
             source = source_of(streams.stdin) if options.interactive else None
-            resizing = Resizing(streams.terminal_size or (lambda: (24, 80)), output.resize)
-            pump = Pump(output, deliver, resizing.look if options.tty else None)
+            size = streams.terminal_size or (lambda: (24, 80))
+            on_tick = Resizing(size, output.resize).look if options.tty else None
+            pump = Pump(output, deliver, on_tick)
             if options.tty:
-                pump.run(output, source, streams.keys)
+                status = pump.run(output, source, streams.keys)
+            else:
+                with self._feeding(found, source, opens_gate=opens_gate) as feed:
+                    status = pump.run(feed, source, None)
+        while status is None:
+            if streams.cancel is not None:
+                streams.cancel.check()
+            again = self._reattached(found)
+            if again is None:
                 return
-            feed: Channel | None = None
-            if opens_gate or source is not None:
-                feed = self._attachment(found, stdin=True, output=False)
-                if opens_gate:
-                    feed.send(STDIN, b"\n")
-            with feed or nullcontext():
-                if feed is not None and source is None and not options.interactive:
-                    feed.close()
-                    feed = None
-                pump.run(feed, source, None)
-        if streams.cancel is not None and streams.cancel.cancelled:
-            raise OperationCancelledError("cancelled")
+            with again, self._cancelling(again, streams.cancel), self._signals(found, streams):
+                on_tick = Resizing(size, again.resize).look if options.tty else None
+                keys = streams.keys if options.tty else None
+                typed = source if options.tty and isinstance(source, int) else None
+                status = Pump(again, deliver, on_tick).run(again, typed, keys)
+
+    @contextmanager
+    def _feeding(
+        self, found: Found, source: bytes | int | None, *, opens_gate: bool
+    ) -> Iterator[Channel | None]:
+        """Yield the channel of a container's input, after opening its gate; None without one."""
+        if not opens_gate and source is None:
+            yield None
+            return
+        with self._attachment(found, stdin=True, output=False) as feed:
+            if opens_gate:
+                feed.send(STDIN, b"\n")
+            if source is None and not found.record.options.interactive:
+                feed.finish()
+            yield feed
+
+    def _reattached(self, found: Found) -> Channel | None:
+        """Attach again after the connection was cut; return None if the container has ended."""
+        patience = Patience()
+        while True:
+            try:
+                again = self._attachment(found, stdin=found.record.options.interactive)
+                break
+            except ClusterUnreachableError:
+                if not patience.more():
+                    raise
+            except ContainersError:
+                return None
+        warnings.warn(
+            f"the connection to {found.record.name} was cut and is back; "
+            f"logs has the output of the time between",
+            stacklevel=2,
+        )
+        return again
 
     def _attachment(self, found: Found, *, stdin: bool, output: bool = True) -> Channel:
         tty = found.record.options.tty
@@ -154,13 +199,9 @@ class Foreground:
     def _cancelling(
         self, channel: Channel, cancel: CancelToken | None
     ) -> AbstractContextManager[None]:
-        from jupyter_containers.kubernetes.client import ending
-
         return ending(channel.end, cancel)
 
     def _follow_log(self, found: Found, streams: Streams, capture: Capture) -> None:
-        from jupyter_containers.kubernetes.client import ending
-
         lines = self._cluster.stream(
             self._cluster.pods_path(found.object_name, "log"),
             f"log of {found.record.name}",
@@ -177,10 +218,11 @@ class Foreground:
         if isinstance(proxy, bool):
             return nullcontext()
 
-        def send(number: int, caught: bool) -> bool:  # noqa: ARG001  # the node does not say
-            with suppress(ContainersError):
-                self.signal(found, number)
-            return True
+        def send(number: int, caught: bool) -> bool:
+            try:
+                return self.signal(found, number, caught=caught)
+            except ContainersError:
+                return False
 
         return proxy.passed_to(send)
 
@@ -188,21 +230,30 @@ class Foreground:
         """End a container whose caller was interrupted: by the signal, else by force."""
         number = int(getattr(error, "number", signal.SIGINT))
         with suppress(ContainersError):
-            if not found.record.options.rm:
-                self.signal(found, number)
-                if CancelToken().wait(_INTERRUPT_GRACE_SECONDS):
-                    return
+            # Most programs that end on an interrupt do so promptly.
+            if (
+                self.signal(found, number, caught=True)
+                and self._ended(found, _INTERRUPT_GRACE_SECONDS) is not None
+            ):
+                return
             self._kill(found)
 
-    def signal(self, found: Found, number: int) -> None:
-        """Send a signal to a container's first process, by a program in the container."""
+    def signal(self, found: Found, number: int, *, caught: bool = False) -> bool:
+        """Send a signal to a container's first process, by a shell in the container.
+
+        With ``caught`` only to a program that handles it; return whether it was sent.
+        """
         name = signal.Signals(number).name.removeprefix("SIG") if number in _NAMED else str(number)
-        code, text = self.call(found, ["sh", "-c", f"kill -s {name} 1"])
+        check = _CATCHES.replace("NUMBER", str(number - 1)) if caught and number <= 32 else ""
+        code, text = self.call(found, ["sh", "-c", f"{check}kill -s {name} 1"])
+        if code == _NOT_CAUGHT and check:
+            return False
         if code:
             raise OCIRuntimeError(
                 f"cannot send {name} to {found.record.name}: {text or f'exit code {code}'}",
                 hint="signals are sent by sh in the container, which this image may not have",
             )
+        return True
 
     def call(self, found: Found, command: list[str]) -> tuple[int, str]:
         """Run a short command in a container; return its exit code and its output or failure."""
@@ -220,8 +271,6 @@ class Foreground:
 
     def log_ends(self, found: Found, cancel: CancelToken) -> bool:
         """Return whether a container's log ends before the token is cancelled."""
-        from jupyter_containers.kubernetes.client import ending
-
         with (
             self._cluster.stream(
                 self._cluster.pods_path(found.object_name, "log"),
@@ -464,7 +513,7 @@ class Pump:
 
     def _fed(self, feed: Channel) -> None:
         if feed is not self._channel:
-            feed.close()
+            feed.finish()
         elif feed.can_end_input:
             feed.end_input()
 

@@ -10,9 +10,11 @@ from collections.abc import Iterator
 from datetime import datetime
 from typing import Any
 
+from jupyter_containers.errors import ClusterUnreachableError, ContainersError
 from jupyter_containers.events import CancelToken
-from jupyter_containers.kubernetes.client import ending
+from jupyter_containers.kubernetes.client import Patience, ending
 from jupyter_containers.kubernetes.pods import Found, Pods
+from jupyter_containers.kubernetes.translation import MAIN
 from jupyter_containers.oci.state import Status
 from jupyter_containers.runtime.logs import LogLine
 
@@ -35,19 +37,64 @@ def read_log(
         return
     if found.record.state.status is Status.CREATED:
         return
-    query: dict[str, Any] = {"timestamps": True, "follow": follow, "container": "main"}
+    query: dict[str, Any] = {"timestamps": True, "follow": follow, "container": MAIN}
     if tail is not None:
         query["tailLines"] = tail
     if since is not None:
-        query["sinceTime"] = since.astimezone().isoformat(timespec="seconds")
-    lines_of = pods.cluster.stream(
-        pods.cluster.pods_path(found.object_name, "log"), f"log of {found.record.name}", **query
+        query["sinceTime"] = _seconds(since)
+    # sinceTime has whole seconds.
+    lines_read = (
+        line for line in _lines(pods, found, query, cancel) if since is None or line.time >= since
     )
-    with lines_of, ending(lines_of.end, cancel):
-        # sinceTime has whole seconds.
-        read = (_line(text) for text in lines_of)
-        wanted = (line for line in read if since is None or line.time >= since)
-        yield from _until(wanted, until)
+    yield from _until(lines_read, until)
+
+
+def _lines(
+    pods: Pods, found: Found, query: dict[str, Any], cancel: CancelToken | None
+) -> Iterator[LogLine]:
+    """Yield the lines of a log; a connection that is cut is renewed where it ended."""
+    path = pods.cluster.pods_path(found.object_name, "log")
+    subject = f"log of {found.record.name}"
+    last, patience = b"", Patience()
+    while True:
+        try:
+            lines = pods.cluster.stream(path, subject, **query)
+            with lines, ending(lines.end, cancel):
+                for text in lines:
+                    stamp = text.partition(b" ")[0]
+                    if stamp <= last and patience.renewed:
+                        continue
+                    last = stamp
+                    yield _line(text)
+        except ClusterUnreachableError:
+            if not query["follow"]:
+                raise
+        if (
+            not query["follow"]
+            or (cancel is not None and cancel.cancelled)
+            or _is_over(pods, found)
+        ):
+            return
+        if not patience.more():
+            raise pods.cluster.unreachable(ConnectionError("the log ended before the container"))
+        if last:
+            query = {key: value for key, value in query.items() if key != "tailLines"}
+            query["sinceTime"] = _seconds(datetime.fromisoformat(_microseconds(last.decode())))
+
+
+def _is_over(pods: Pods, found: Found) -> bool:
+    """Return whether a container writes no more: it has ended, or another pod took its place."""
+    try:
+        current = pods.find(found.record.id)
+    except ClusterUnreachableError:
+        return False
+    except ContainersError:
+        return True
+    return current.object_name != found.object_name or not current.record.state.status.up
+
+
+def _seconds(moment: datetime) -> str:
+    return moment.astimezone().isoformat(timespec="seconds")
 
 
 def _until(lines: Iterator[LogLine], until: datetime | None) -> Iterator[LogLine]:

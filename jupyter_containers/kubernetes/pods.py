@@ -55,6 +55,8 @@ if TYPE_CHECKING:
 
 # A pod that no node takes is given up after this time: what was deleted just now is freed soon.
 _UNSCHEDULABLE_SECONDS = 1.5
+# A caller in the foreground removes its container by itself, after reading how it ended.
+_FORGOTTEN_SECONDS = 15.0
 _LOG_BYTES = 512 * 1024
 REFERENCE = "jupyter-containers/image"
 
@@ -109,10 +111,18 @@ class Pods:
         items: list[Any] = [*pods, *maps]
         for item in items:
             try:
-                found.append(_found(item))
+                each = _found(item)
             except DamagedRecordError:
                 continue
-        return sorted(found, key=lambda each: each.record.created, reverse=True)
+            if _is_forgotten(each):
+                self.delete(each)
+            else:
+                found.append(each)
+        # A container that is being replaced has both; its pod comes first.
+        once: dict[str, Found] = {}
+        for each in found:
+            once.setdefault(each.record.id, each)
+        return sorted(once.values(), key=lambda each: each.record.created, reverse=True)
 
     def find(self, text: str) -> Found:
         """Return the container with this name, ID or unique ID prefix.
@@ -355,6 +365,16 @@ def _found(item: Pod | ConfigMap) -> Found:
     if isinstance(item, Pod):
         return Found(record_of_pod(item), item)
     return Found(record_of_metadata(item.metadata), stored=item)
+
+
+def _is_forgotten(found: Found) -> bool:
+    """Return whether a container with ``rm`` has ended, and nobody is left who would remove it."""
+    state = found.record.state
+    return (
+        found.record.options.rm
+        and state.status is Status.EXITED
+        and 0 < state.finished < time.time() - _FORGOTTEN_SECONDS
+    )
 
 
 def _hint(text: str, names: Sequence[str]) -> str:

@@ -118,7 +118,7 @@ def state_of(pod: Pod) -> StateRecord:
         return StateRecord(
             status=_status(Status.EXITED, going),
             started=_seconds(running.startedAt if running else None),
-            finished=_seconds(metadata.deletionTimestamp if metadata and going else None),
+            finished=_ended_at(pod),
             exit_code=KILLED if phase == "Failed" else 0,
             error="" if stopped else _reason(pod),
             restart_count=restarts,
@@ -226,6 +226,17 @@ def _image(pod: Pod) -> str:
         return decoded(annotations[RECORD]).options.image
     except (KeyError, ValueError, msgspec.DecodeError):
         return "the image"
+
+
+def _ended_at(pod: Pod) -> float:
+    """Return when a pod ended whose container's status was not updated: at the stop, about."""
+    text = ((pod.metadata.annotations if pod.metadata else None) or {}).get(STOPPED, "")
+    try:
+        return datetime.fromisoformat(text).timestamp()
+    except ValueError:
+        conditions = (pod.status.conditions if pod.status else None) or []
+        times = [_seconds(condition.lastTransitionTime) for condition in conditions]
+        return max(times, default=0.0)
 
 
 def _status(status: Status, going: bool) -> Status:

@@ -11,6 +11,7 @@ from __future__ import annotations
 import json
 import select
 import socket
+import threading
 from collections.abc import Iterator, Mapping
 from contextlib import suppress
 from typing import TYPE_CHECKING, Any
@@ -190,8 +191,24 @@ class Channel:
         with suppress(OSError, AttributeError):
             self._socket.sock.shutdown(socket.SHUT_RDWR)
 
+    def finish(self) -> None:
+        """Close the channel after the server has taken all that was sent; do not wait for that.
+
+        A connection that is closed with unread data is reset, and loses data on its way.
+        """
+        with suppress(Exception):
+            self._socket.send_close()
+        threading.Thread(target=self._drain, name="cluster-drain", daemon=True).start()
+
+    def _drain(self) -> None:
+        with suppress(Exception):
+            while self._socket.sock.recv(_CHUNK):
+                continue
+        with suppress(Exception):
+            self._socket.shutdown()
+
     def close(self) -> None:
-        """Close the channel; what was sent arrives."""
+        """Close the channel at once."""
         self._ended = True
         with suppress(Exception):
             self._socket.send_close()

@@ -53,7 +53,7 @@ ELSEWHERE = {
     "system service --tlscacert ca.pem --tlscert cert.pem --tlskey key.pem tcp://0.0.0.0:2376",
 }
 GROUPS_ELSEWHERE = {"pull", "push", "search", "login", "logout", "registry", "manifest"}
-GROUPS_ELSEWHERE |= {"store", "kernel", "magics", "session", "mcp"}
+GROUPS_ELSEWHERE |= {"store", "kernel", "magics", "session", "mcp", "context"}
 # The output of an example, if it is always the same.
 SHOWN = {
     "run --rm busybox echo hello": "hello",

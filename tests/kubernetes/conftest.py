@@ -36,8 +36,13 @@ class Cluster:
 
     def endpoint(self, owner: str = "ann", **values: str) -> ClusterEndpoint:
         """Return the restricted user's endpoint."""
-        known = {"kubeconfig": self.kubeconfig, "registry": f"{self.registry}/team"}
-        return ClusterEndpoint(NAMESPACE, owner=owner, **(known | values))
+        known = {
+            "namespace": NAMESPACE,
+            "kubeconfig": self.kubeconfig,
+            "registry": f"{self.registry}/team",
+            "owner": owner,
+        }
+        return ClusterEndpoint(**(known | values))
 
     def kubectl_as_admin(self, *words: str, stdin: str = "") -> str:
         """Run kubectl as the administrator; skip without one."""

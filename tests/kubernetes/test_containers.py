@@ -29,7 +29,9 @@ from jupyter_containers.errors import (
     UnsupportedError,
 )
 from jupyter_containers.events import CancelToken
+from jupyter_containers.kubernetes import client, foreground
 from jupyter_containers.kubernetes.engine import ClusterEngine
+from jupyter_containers.kubernetes.streams import Channel, Lines
 from tests.kubernetes.conftest import NAMESPACE, Cluster
 
 BOX = "box:1"
@@ -338,3 +340,58 @@ def _kubeconfig_with(cluster: Cluster, token: str, path: Path) -> Path:
     ]
     path.write_text(yaml.safe_dump(document))
     return path
+
+
+def test_a_connection_that_is_cut_is_renewed(
+    engine: ClusterEngine, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Without a second attachment the output would end at the cut."""
+    opened: list[Channel] = []
+
+    class Recorded(Channel):
+        def __init__(self, *args: Any, **query: Any) -> None:
+            super().__init__(*args, **query)
+            opened.append(self)
+
+    monkeypatch.setattr(foreground, "Channel", Recorded)
+
+    def cut_once(stream: str, data: bytes) -> None:
+        if b"first" in data:
+            opened[0].end()
+
+    script = "echo first; sleep 2; echo second; exit 3"
+    with pytest.warns(UserWarning, match="was cut and is back"):
+        result = engine.run(BOX, ["sh", "-c", script], rm=True, check=False, on_output=cut_once)
+    assert (result.exit_code, result.stdout) == (3, b"first\nsecond\n")
+
+
+def test_a_log_that_is_cut_goes_on(engine: ClusterEngine, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Without the renewal the lines would end at the cut."""
+    opened: list[Lines] = []
+    stream = client.Cluster.stream
+
+    def recorded(self: client.Cluster, *args: Any, **query: Any) -> Lines:
+        opened.append(stream(self, *args, **query))
+        return opened[-1]
+
+    monkeypatch.setattr(client.Cluster, "stream", recorded)
+    script = "i=0; while [ $i -lt 15 ]; do i=$((i+1)); echo $i; sleep 0.1; done"
+    with engine.run(BOX, ["sh", "-c", script], detach=True, name="counter"):
+        seen = []
+        for line in engine.containers.logs("counter", follow=True):
+            seen.append(int(line.data))
+            if len(seen) == 3:
+                opened[-1].end()
+    assert seen == list(range(1, 16))
+
+
+def test_a_container_that_restarts_is_stopped_by_its_node(engine: ClusterEngine) -> None:
+    script = "echo one; sleep 0.2; exit 3"
+    with engine.run(
+        BOX, ["sh", "-c", script], detach=True, name="again", restart="always", stop_timeout=1
+    ) as one:
+        assert isinstance(one, Container)
+        engine.containers.stop("again", timeout=2)
+        stopped = engine.containers.get("again")
+        assert (str(stopped.status), stopped.id) == ("exited", one.id)
+        assert time.time() - stopped.record.state.finished < 60

@@ -193,7 +193,11 @@ def client(tmp_path_factory: pytest.TempPathFactory) -> Iterator[NotebookClient]
     config = folder / "docker"
     config.mkdir()
     (folder / "kernel").mkdir()
-    own = {"DOCKER_CONFIG": str(config), "IPYTHONDIR": str(folder / "ipython")}
+    own = {
+        "DOCKER_CONFIG": str(config),
+        "IPYTHONDIR": str(folder / "ipython"),
+        "XDG_CONFIG_HOME": str(folder / "configuration"),
+    }
     with kernel(place, folder / "kernel", **own) as client:
         run_cell(client, "%load_ext jupyter_containers")
         yield client

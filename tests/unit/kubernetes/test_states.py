@@ -81,6 +81,17 @@ def test_an_eviction_is_an_end_with_a_reason() -> None:
     assert (state.exit_code, state.error) == (137, "Evicted: The node was low on memory.")
 
 
+def test_a_stop_by_the_node_has_the_time_of_the_request() -> None:
+    stopped = {"jupyter-containers/stopped": "2026-11-29T22:00:09+00:00"}
+    found = pod("Failed", RUNNING, reason="DeadlineExceeded")
+    assert found.metadata is not None
+    assert found.metadata.annotations is not None
+    found.metadata.annotations.update(stopped)
+    state = state_of(found)
+    assert (state.finished - state.started, state.stopped_by_user) == (9, True)
+    assert (state.exit_code, state.error) == (137, "")
+
+
 def test_a_record_has_address_and_new_name() -> None:
     found = pod("Running", RUNNING, podIP="10.0.0.7")
     assert found.metadata is not None
