@@ -34,10 +34,8 @@ class _Lazy:
         object.__setattr__(self, "__name__", name)
 
     def _module(self) -> Any:
-        name = self.__name__
-        if name not in sys.modules:
-            __import__(name)
-        return sys.modules[name]
+        # Not sys.modules: another thread may be importing it, and __import__ waits for that.
+        return __import__(self.__name__)
 
     def __getattr__(self, name: str) -> Any:
         return getattr(self._module(), name)

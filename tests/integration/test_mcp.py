@@ -10,6 +10,7 @@ from typing import Any
 import pytest
 
 from jupyter_containers.engine import Engine
+from tests.coroutines import awaited
 from tests.integration.engine_fixtures import Place
 
 mcp = pytest.importorskip("mcp", reason="needs the package mcp")
@@ -60,7 +61,7 @@ def test_an_assistant_works_with_sessions(engine: Engine, python: str, place: Pl
                 assert words in done.content[0].text
                 assert done.is_error or "Read-only file system" in done.content[0].text
 
-    asyncio.run(asyncio.wait_for(work(), 120))
+    awaited(asyncio.wait_for(work(), 120))
     assert not [
         one for one in engine.containers(all=True) if one.labels.get("jupyter-containers.session")
     ]

@@ -28,6 +28,7 @@ from jupyter_containers.errors import (
     StorageError,
     UnsupportedError,
 )
+from tests.coroutines import awaited
 
 PUBLIC = "151.101.0.223"
 INDEX = "pypi.test"
@@ -236,7 +237,7 @@ def test_a_caller_may_await(sessions: SessionService, python: str) -> None:
             assert (await session.run("x + 1")).text == "21"
             return session.name
 
-    assert asyncio.run(work()) not in sessions
+    assert awaited(work()) not in sessions
 
 
 def test_a_session_has_a_log_and_is_removed_by_name(

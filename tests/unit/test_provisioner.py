@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import asyncio
 import json
-from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
@@ -14,6 +12,7 @@ from jupyter_client.kernelspec import KernelSpec
 from jupyter_client.provisioning.local_provisioner import LocalProvisioner
 
 from jupyter_containers.provisioner import ContainerProvisioner, without_values
+from tests.coroutines import awaited
 
 
 @pytest.mark.parametrize(
@@ -53,8 +52,7 @@ def test_no_value_is_a_word_of_the_command(tmp_path: Path, monkeypatch: pytest.M
         ContainerProvisioner, "parent", SimpleNamespace(connection_file=str(file)), raising=False
     )
     launch_it = provisioner.launch_kernel(["python"], env={**env, "TOKEN": "secret-filled"})
-    with ThreadPoolExecutor(1) as other:  # a browser of other tests has a loop in this thread
-        other.submit(asyncio.run, launch_it).result()
+    awaited(launch_it)
     assert not [word for word in launched["cmd"] if "secret" in word]
     variables = Path(f"{file}.env")
     assert variables.read_text() == "TOKEN=secret-filled\nONE=secret-4\n"
