@@ -145,12 +145,7 @@ class BuildOptions:
             "cache_from": _places(CachePlace.source, values.pop("cache_from", None)),
             "cache_to": _places(CachePlace.target, values.pop("cache_to", None)),
         }
-        if values.get("format", "oci") not in ("oci", "docker"):
-            raise InvalidArgumentError(f"invalid format {values['format']!r}", hint="oci or docker")
-        if values.get("isolation", "") not in ISOLATIONS:
-            raise InvalidArgumentError(
-                f"invalid isolation {values['isolation']!r}", hint="default, oci or chroot"
-            )
+        _check_words(values)
         values["platform"] = ",".join(_platforms(as_sequence(values.get("platform"))))
         if "," in values["platform"]:
             require_single(values["outputs"])
@@ -177,6 +172,16 @@ class BuildOptions:
             labels=labels,
             secrets=secrets,
             **values,
+        )
+
+
+def _check_words(values: Mapping[str, Any]) -> None:
+    """Raise for a format or an isolation that does not exist."""
+    if values.get("format", "oci") not in ("oci", "docker"):
+        raise InvalidArgumentError(f"invalid format {values['format']!r}", hint="oci or docker")
+    if values.get("isolation", "") not in ISOLATIONS:
+        raise InvalidArgumentError(
+            f"invalid isolation {values['isolation']!r}", hint="default, oci or chroot"
         )
 
 
