@@ -14,9 +14,8 @@ import _thread
 import os
 import resource
 import select
+import socket
 import sys
-
-from jupyter_containers.lazy_modules import socket
 
 _CHUNK = 65536
 _CONNECTIONS = 512  # at once; further ones are closed

@@ -113,7 +113,11 @@ STORY: list[tuple[str, str, str]] = [
     # These succeed in their own tests, with an image that has Python.
     ("kernel install", "%container kernel install busybox", "! busybox has no Python"),
     ("kernel rm", "%container kernel rm nothing-here", "! nothing-here"),
-    ("session start", "%container session start busybox", "! has no python3 or python"),
+    (
+        "session start",
+        "%container session start --language python busybox",
+        "! has no python3 or python",
+    ),
     ("session ls", "%container session ls", "NAME"),
     ("session restart", "%container session restart nothing-here", "! no session nothing-here"),
     ("session stop", "%container session stop nothing-here", "! no session nothing-here"),

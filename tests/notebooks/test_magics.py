@@ -80,7 +80,9 @@ def test_a_terminal_needs_someone_who_types(client: Any) -> None:
 
 
 def test_docker_is_a_name_when_switched_on(client: Any) -> None:
-    assert "not found" in text_of(run_cell(client, "%docker ps"))
+    shown = text_of(run_cell(client, "%docker ps"))
+    assert "write %container ps" in shown
+    assert "docker_magic = True" in shown
     run_cell(client, "%config ContainersConfig.docker_magic = True")
     assert "CONTAINER ID" in text_of(run_cell(client, "%docker ps"))
     run_cell(client, "%unload_ext jupyter_containers")
