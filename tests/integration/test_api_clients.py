@@ -37,6 +37,8 @@ def archive(name, data):
 async def work():
     client = aiodocker.Docker(url=sys.argv[1])
     events = client.events.subscribe()
+    while client.events.json_stream is None:  # what happens before it is connected is lost
+        await asyncio.sleep(0.01)
     config = {"Image": "busybox", "Cmd": ["cat"], "OpenStdin": True}
     box = await client.containers.run(config, name="aio")
     names = [(await asyncio.wait_for(events.get(), 10))["Action"] for _ in range(3)]
@@ -44,7 +46,7 @@ async def work():
     stream = box.attach(stdin=True, stdout=True)
     await stream.write_in(b"typed\\n")
     print((await stream.read_out()).data)
-    made = await box.exec(["sh", "-c", "echo out; echo err >&2; exit 3"])
+    made = await box.exec(["sh", "-c", "echo out; sleep 0.5; echo err >&2; exit 3"])
     async with made.start() as running:
         while (message := await running.read_out()) is not None:
             print(message.stream, message.data)

@@ -202,8 +202,10 @@ def test_a_signal_that_ends_a_container_ends_its_restarts(
     with going([*argv, "sh", "-c", PROGRAM], place.variables) as command:
         command.tell("TERM")
         assert command.process.wait(10) == CODE
-    assert str(engine.containers.get("again").status) == "exited"
+    again = engine.containers.get("again")
+    assert str(again.status) == "exited"
+    # By ID: containers of other tests had the name before.
     events = engine.system.events(
-        after=0, filters={"container": ["again"], "event": ["kill"]}, follow=False
+        after=0, filters={"container": [again.id], "event": ["kill"]}, follow=False
     )
     assert [event.attributes["signal"] for event in events] == ["15"]
