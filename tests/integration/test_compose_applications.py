@@ -15,6 +15,7 @@ import pytest
 from jupyter_containers.engine import Engine
 from jupyter_containers.engine.applications.application import Application
 from jupyter_containers.engine.applications.lines import ProjectLine
+from jupyter_containers.engine.containers.service import ContainerService
 from jupyter_containers.errors import (
     ComposeFileError,
     InvalidArgumentError,
@@ -370,6 +371,26 @@ def test_in_the_foreground(engine: Engine, flags: dict[str, Any], code: int) -> 
     assert ("web-1", "stdout", "out") in shown
     assert ("web-1", "stderr", "err") in shown
     assert ("web-1", "status", "web-1 exited with code 3") in shown
+
+
+def test_a_service_that_starts_after_the_stop_is_stopped_too(
+    engine: Engine, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Seen to fail without a second stop: it ran on, and the foreground with it."""
+    start = ContainerService.start
+
+    def late(self: ContainerService, name: str, **flags: Any) -> Any:
+        if "db" in engine.containers.get(name).name:
+            time.sleep(2)
+        return start(self, name, **flags)
+
+    monkeypatch.setattr(ContainerService, "start", late)
+    app = engine.compose(FOREGROUND, project="late")
+    try:
+        assert app.foreground(on_line=lambda _: None, abort_on_container_exit=True) == 3
+        assert app.ps() == []
+    finally:
+        app.down(timeout=0)
 
 
 def test_the_first_interrupt_stops_and_the_second_kills(engine: Engine) -> None:

@@ -90,6 +90,8 @@ class Foreground:
                         self._end(self.stop)
                     if self._done(starter):
                         break
+                    if self._aborting and not self._busy(starter) and self._some_run():
+                        self._end(self.stop)  # the start went on after they were stopped
                 except KeyboardInterrupt:
                     presses += 1
             self._pass_on(lines)
@@ -124,7 +126,8 @@ class Foreground:
         try:
             work()
         except ContainersError as error:
-            if not self._aborting:
+            # A start that is overtaken by the end may fail; an end that fails is reported.
+            if not self._aborting or work != self.start:
                 self._failure = error
 
     def _shown(self, container: Container) -> bool:
@@ -171,8 +174,14 @@ class Foreground:
         lines.follow(container, since=max(since, self._begun))
         return True
 
+    def _busy(self, starter: threading.Thread) -> bool:
+        return starter.is_alive() or any(thread.is_alive() for thread in self._enders)
+
+    def _some_run(self) -> bool:
+        return any(one.status.up for one in self.containers() if self._shown(one))
+
     def _done(self, starter: threading.Thread) -> bool:
-        if starter.is_alive() or any(thread.is_alive() for thread in self._enders):
+        if self._busy(starter):
             return False
         return not any(
             container.status.up
