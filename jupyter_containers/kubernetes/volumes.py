@@ -22,7 +22,7 @@ from jupyter_containers.errors import (
     NotFoundError,
     VolumeNotFoundError,
 )
-from jupyter_containers.kubernetes.client import Cluster
+from jupyter_containers.kubernetes.client import Cluster, Patience
 from jupyter_containers.kubernetes.labels import KIND, NAME, OWNER, VOLUME, labels_of, object_name
 from jupyter_containers.options.values import check_name, parse_labels, parse_size
 
@@ -139,6 +139,14 @@ class ClusterVolumes(Collection[VolumeSummary]):
                 f"volume {name} is in use by {', '.join(users)}", hint="remove the container first"
             )
         self._delete(record)
+        self._await_gone(record)
+
+    def _await_gone(self, record: VolumeRecord) -> None:
+        """Wait up to 10 s: a claim goes with the last pod that used it, which may be ending."""
+        patience = Patience(10.0)
+        while any(claim.id == record.id for claim in self._records()):
+            if not patience.more():
+                return
 
     def _delete(self, record: VolumeRecord) -> None:
         from lightkube.resources.core_v1 import PersistentVolumeClaim
