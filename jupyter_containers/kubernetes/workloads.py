@@ -6,14 +6,12 @@ in it are there for the next ones.
 
 from __future__ import annotations
 
-import shlex
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any, Unpack
 
 from jupyter_containers.engine.images.image import Image, image_name
 from jupyter_containers.engine.results import RunResult
-from jupyter_containers.engine.workloads.map import Job, carry_out
-from jupyter_containers.errors import InvalidArgumentError
+from jupyter_containers.engine.workloads.map import Job, carry_out, check_request, title_of
 from jupyter_containers.events import CancelToken, EventSink, discard
 from jupyter_containers.kubernetes.unsupported import missing
 from jupyter_containers.kubernetes.warm import WarmPods
@@ -61,21 +59,15 @@ class ClusterWorkloads:
         An item whose pod or node is lost runs again in another pod, so it may run twice.
         """
         todo = [*items]
-        if stdin and into:
-            raise InvalidArgumentError("an item is an input or a variable, not both")
-        if (workers is not None and workers < 1) or retries < 0:
-            raise InvalidArgumentError("workers must be at least 1, retries at least 0")
         given: Mapping[str, Any] = flags
+        single = bool(given.get("detach") or given.get("tty") or given.get("name"))
+        check_request(stdin, into, workers, retries, single=single)
         for name in ("inputs", "results", "script"):
             if into or given.get(name):
                 raise missing("values in and out", "folders of this machine are not on the nodes")
-        if given.get("detach") or given.get("tty") or given.get("name"):
-            raise InvalidArgumentError(
-                "map runs many containers and waits for them: omit detach, tty and name"
-            )
         words = as_command(command)
         name = image_name(image)
-        title = " ".join(shlex.quote(word) if " " in word else word for word in (name, *words))
+        title = title_of(name, words)
         token = cancel or CancelToken()
         count = min(workers or _WORKERS, len(todo))
         shape = {key: value for key, value in given.items() if key != "on_output"}

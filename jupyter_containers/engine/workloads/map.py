@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import os
 import queue
+import shlex
 import time
 from collections.abc import Callable, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
@@ -129,6 +130,28 @@ class Job:
         raise ContainerFailedError(
             f"it took more than {self.timeout:g} seconds", exit_code=TIMED_OUT
         )
+
+
+def check_request(
+    stdin: bool, into: str, workers: int | None, retries: int, *, single: bool
+) -> None:
+    """Raise :class:`InvalidArgumentError` for what ``map`` cannot do in any backend.
+
+    ``single`` is true for options of one container: detached, with a terminal or a name.
+    """
+    if stdin and into:
+        raise InvalidArgumentError("an item is an input or a variable, not both")
+    if (workers is not None and workers < 1) or retries < 0:
+        raise InvalidArgumentError("workers must be at least 1, retries at least 0")
+    if single:
+        raise InvalidArgumentError(
+            "map runs many containers and waits for them: omit detach, tty and name"
+        )
+
+
+def title_of(image: str, command: Sequence[str]) -> str:
+    """Return a title for the progress: the image and the command."""
+    return " ".join(shlex.quote(word) if " " in word else word for word in (image, *command))
 
 
 def as_input(item: Any) -> bytes:

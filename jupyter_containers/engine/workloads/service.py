@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import shlex
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from functools import partial
 from typing import TYPE_CHECKING, Any, Unpack
@@ -12,7 +11,6 @@ from jupyter_containers.engine.containers.workplace import run_options
 from jupyter_containers.engine.images.image import Image, image_name
 from jupyter_containers.engine.images.service import ImageService
 from jupyter_containers.engine.results import RunResult
-from jupyter_containers.errors import InvalidArgumentError
 from jupyter_containers.events import CancelToken, EventSink, discard
 from jupyter_containers.options.flag import with_keywords
 from jupyter_containers.options.flags import RunFlags
@@ -69,29 +67,29 @@ class WorkloadService:
         of :meth:`run`.  Raises :class:`ItemFailedError` for the first item that fails, after ending
         all others; without ``check``, exit codes are only in the results.
         """
-        from jupyter_containers.engine.workloads.map import Job, carry_out, default_workers
+        from jupyter_containers.engine.workloads.map import (
+            Job,
+            carry_out,
+            check_request,
+            default_workers,
+            title_of,
+        )
 
         todo = [*items]
-        if stdin and into:
-            raise InvalidArgumentError("an item is an input or a variable, not both")
-        if (workers is not None and workers < 1) or retries < 0:
-            raise InvalidArgumentError("workers must be at least 1, retries at least 0")
         given: dict[str, Any] = {"rm": True, **flags}
         name = image_name(image)
         words = as_command(command)
         shape = {key: value for key, value in given.items() if key not in _EXCHANGED}
         options = run_options(name, words, shape)
-        if options.detach or options.tty or options.name:
-            raise InvalidArgumentError(
-                "map runs many containers and waits for them: omit detach, tty and name"
-            )
+        single = bool(options.detach or options.tty or options.name)
+        check_request(stdin, into, workers, retries, single=single)
         if todo:
             # Once for all items.
             self._images.provide(options.image, options.platform, options.pull, emit)
         run = partial(self._map_one, name, given | {"pull": "never"})
         count = min(workers or default_workers(options), len(todo))
         job = Job(run, words, stdin, into, retries, check, timeout)
-        title = " ".join(shlex.quote(word) if " " in word else word for word in (name, *words))
+        title = title_of(name, words)
         return carry_out(job, todo, count, title, emit, cancel or CancelToken())
 
     def _map_one(
