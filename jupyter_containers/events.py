@@ -89,16 +89,18 @@ def discard(event: Event) -> None:
 def warn(emit: EventSink, text: str, *, of: str = "") -> None:
     """Emit a one-line warning as a task that ends immediately; do nothing for an empty text."""
     if text:
-        task = f"{WARNING} {of}".strip()
-        emit(TaskStarted(task, f"WARNING: {text}"))
-        emit(TaskFinished(task))
+        _remark(emit, f"{WARNING} {of}".strip(), f"WARNING: {text}")
 
 
 def note(emit: EventSink, text: str) -> None:
     """Emit a remark as a task that ends immediately; do nothing for an empty text."""
     if text:
-        emit(TaskStarted(f"{WARNING} note", text))
-        emit(TaskFinished(f"{WARNING} note"))
+        _remark(emit, f"{WARNING} note", text)
+
+
+def _remark(emit: EventSink, task: str, title: str) -> None:
+    emit(TaskStarted(task, title))
+    emit(TaskFinished(task))
 
 
 class CancelToken:
